@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import socket
 
 import pytest
 
-from ftest.program import Hsup, free_port, process
+from ftest.program import Hsup, Running, free_port, process
 
 SAY = "echo $DYNO has $PORT"
 
@@ -65,6 +66,49 @@ def test_of_a_port_that_is_taken_hsup_tells_who_has_it_and_what_is_free(hsup: Hs
         assert f"(pid {os.getpid()})" in done.text
         (hsup.directory / ".env").write_text(f"PORT={port}\n")
         assert f"web.1 has {free}\n" in hsup.call("start", "--oneshot", "-p", "auto").text
+
+
+@pytest.mark.simple_only("dynos of other drivers have ports of their own")
+def test_hsups_that_start_at_once_choose_different_ports(hsup: Hsup) -> None:
+    hsup.procfile(web=f"echo web has $PORT; exec {hsup.sleep}", worker=hsup.born)
+    base = free_port() // 500 * 500
+    (hsup.directory / ".env").write_text(f"PORT={base}\n")
+    hsups = [hsup.start("-p", "auto") for _ in range(4)]
+    ports = [_port_of(one) for one in hsups]
+    assert len(set(ports)) == len(hsups)
+    assert all(port % 500 == 0 for port in ports)
+    first = min(zip(ports, hsups, strict=True), key=lambda one: one[0])
+    first[1].send(signal.SIGKILL)
+    first[1].ended()
+    assert _port_of(hsup.start("-p", "auto")) == first[0]
+
+
+@pytest.mark.simple_only("dynos of other drivers have ports of their own")
+def test_ports_that_another_hsup_uses_are_not_chosen_before_it_has_opened_them(hsup: Hsup) -> None:
+    hsup.procfile(web=f"echo web has $PORT; exec {hsup.sleep}")
+    base = str(free_port() // 500 * 500)
+    (hsup.directory / ".env").write_text(f"PORT={base}\n")
+    assert _port_of(hsup.start()) == int(base)
+    assert _port_of(hsup.start("-p", "auto")) > int(base)
+
+
+def _port_of(running: Running) -> int:
+    """Return the port that web.1 has."""
+    (line,) = running.wait_for(r"web has \d+$")
+    return int(line.split()[-1])
+
+
+@pytest.mark.simple_only("dynos of other drivers have ports of their own")
+def test_who_takes_a_port_while_its_dyno_runs_is_told_at_the_next_start(hsup: Hsup) -> None:
+    port = free_port()
+    hsup.procfile(web="echo born; read -r line < go; exit 3")
+    os.mkfifo(hsup.directory / "go")
+    running = hsup.start("-p", str(port))
+    running.wait_for("born$")
+    with socket.create_server(("127.0.0.1", port)):
+        (hsup.directory / "go").write_text("now\n")
+        running.wait_for(rf"Warning: port {port} of web.1 is taken by .* \(pid {os.getpid()}\)$")
+        running.wait_for("born$", count=2)
 
 
 def test_a_port_that_is_none_is_refused_by_check_and_start_alike(hsup: Hsup) -> None:

@@ -104,9 +104,10 @@ def _port(release: Release, name: DynoName, asked: Base | None, driver: Driver) 
     types = (process.name for process in release.processes if process.name != RELEASE_TYPE)
     ports = Ports(types, BASE_PORT if asked is None else base_of(release))
     if asked == AUTO and isinstance(driver, SharesPorts) and driver.shares_ports:
-        from hsup.supervision import port_conflicts  # slow to import, rarely needed
+        from hsup.supervision import port_conflicts, port_reservation  # rarely needed
 
         wanted = {name: ports.preferred(name)}
-        free = port_conflicts.free_base(wanted, ports.base, port_conflicts.probe)
+        granted = port_reservation.PortReservation().take
+        free = port_conflicts.free_base(wanted, ports.base, port_conflicts.probe, granted)
         ports.count_from(free or ports.base)
     return ports.lease(name)

@@ -66,6 +66,11 @@ def starting(command: Command) -> Line:
     return Line(f"Starting process with {how}", LogEvent("starting"))
 
 
+def warning(text: str) -> Line:
+    """Return the line for a warning."""
+    return Line(f"Warning: {text}", LogEvent("warning"))
+
+
 def waiting_for_port(port: int | None, holder: DynoName | None) -> Line:
     """Return the line for a dyno whose port a dyno of an earlier release still has."""
     text = f"Waiting for port {port}, which {holder} has until it ends"

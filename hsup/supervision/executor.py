@@ -19,9 +19,11 @@ from hsup.lifecycle import Action, Input, State, step
 from hsup.model import DynoSpec, ExitStatus
 from hsup.output import messages
 from hsup.output.logs import DynoOutput, LogRouter
+from hsup.supervision import port_conflicts
 from hsup.supervision.held_ports import HeldPorts
 from hsup.supervision.policy import CrashPolicy
 from hsup.terminal import WindowSize
+from hsup.threads import in_thread_or_here
 
 logger = logging.getLogger(__name__)
 
@@ -89,6 +91,7 @@ class Executor:
         self._grace_seconds = around.grace_seconds
         self._reason = ""
         self._has_said_suspicion = False
+        self._said_of_port: str | None = None
 
     @property
     def is_leaving(self) -> bool:
@@ -230,6 +233,8 @@ class Executor:
             await self._unless_stopped(self._around.router.room())
         if (held := self._around.held_ports) is not None and held.holder(self.spec.port):
             await self._unless_stopped(self._wait_for_port(held))
+        if held is not None and self.status is not None:  # else all dynos were looked at together
+            await self._unless_stopped(self._warn_of_port())
         spec = self.spec
         self._around.router.runs(str(spec.name), spec.app, spec.release_version)
         return Input.STOP if self._next_request() is Input.STOP else Input.PROVISIONED
@@ -239,6 +244,17 @@ class Executor:
         self._say(messages.waiting_for_port(self.spec.port, held.holder(self.spec.port)))
         while held.holder(self.spec.port):
             await held.changed()
+
+    async def _warn_of_port(self) -> None:
+        """Say who has taken the port since the dyno ended, unless it was said at the last start."""
+        name, port = self.spec.name, self.spec.port
+        said, self._said_of_port = self._said_of_port, None
+        if port is None or not port_conflicts.probe(port):
+            return
+        warning = partial(port_conflicts.warning, {name: port}, port_conflicts.probe)
+        self._said_of_port = await in_thread_or_here(warning)
+        if self._said_of_port not in (None, said):
+            self._say(messages.warning(self._said_of_port))
 
     def _give_up_port(self) -> None:
         if self._around.held_ports is not None:

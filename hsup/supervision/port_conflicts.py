@@ -27,6 +27,8 @@ _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 
 #: Tells why a dyno may not listen on a port: an error number, None if it may.
 Probe = Callable[[int], int | None]
+#: Tells whether no other hsup has ports that are free: see PortReservation.
+Grant = Callable[[Iterable[int]], bool]
 
 
 class Holder(NamedTuple):
@@ -77,9 +79,14 @@ def warning(ports: Mapping[DynoName, int], probed: Probe) -> str | None:
 
 
 def free_base(
-    ports: Mapping[DynoName, int], base: int, probed: Probe, *, after: bool = False
+    ports: Mapping[DynoName, int],
+    base: int,
+    probed: Probe,
+    is_granted: Grant,
+    *,
+    after: bool = False,
 ) -> int | None:
-    """Return the first base from which all ports are free, None if there is none.
+    """Return the first base from which all ports are free and granted, None if there is none.
 
     `ports` are those that the dynos have from `base`, which itself is not looked at if `after`
     is set.
@@ -91,7 +98,8 @@ def free_base(
         if candidate > highest:
             return None
         wanted = [candidate + offset for offset in offsets]
-        if _BLOCKED.isdisjoint(wanted) and not any(map(probed, wanted)):
+        is_free = _BLOCKED.isdisjoint(wanted) and not any(map(probed, wanted))
+        if is_free and is_granted(wanted):
             return candidate
     return None
 
@@ -101,10 +109,12 @@ def holder(port: int) -> Holder | None:
     inodes = {f"socket:[{inode}]" for inode in _listening(port)}
     if not inodes:
         return None
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        if _has_open(pid, inodes):
-            return Holder(int(pid), _name(pid))
-    return None
+    try:
+        pids = [one for one in os.listdir("/proc") if one.isdigit()]
+    except OSError:  # no descriptor is left
+        return None
+    found = next((pid for pid in pids if _has_open(pid, inodes)), None)
+    return None if found is None else Holder(int(found), _name(found))
 
 
 def _listening(port: int) -> Iterator[str]:

@@ -11,6 +11,7 @@ from hsup.numerals import HIGHEST_PORT
 from hsup.supervision import port_conflicts
 from hsup.supervision.dyno_spec import dyno_spec, one_off_name
 from hsup.supervision.options import SupervisorOptions
+from hsup.supervision.port_reservation import PortReservation
 from hsup.supervision.ports import AUTO, Ports, base_of
 
 
@@ -24,6 +25,7 @@ class SpecMaker:
         self._ports = ports
         self._say = say
         self._free_base: int | None = None  # of AUTO
+        self._reservation = PortReservation()
 
     def check(self, release: Release, *, is_first: bool) -> None:
         """Raise HsupError where a release cannot run as it was asked for.
@@ -96,7 +98,10 @@ class SpecMaker:
         names = self._options.asked.names(release)
         with self._ports.all_or_none():
             self._ports.count_from(self._base(release, names))
-            return {name: self._spec(release, name) for name in names}
+            specs = {name: self._spec(release, name) for name in names}
+        if self._options.shares_ports:
+            self._reservation.hold(_ports(specs).values())
+        return specs
 
     def port_warning(self, specs: Mapping[DynoName, DynoSpec], held: Collection[int]) -> str | None:
         """Return a warning about ports that others have, None without any; may take some time.
@@ -105,16 +110,13 @@ class SpecMaker:
         """
         if not self._options.shares_ports:
             return None
-        ports = {
-            name: spec.port
-            for name, spec in specs.items()
-            if spec.port is not None and spec.port not in held
-        }
+        every = _ports(specs)
+        ports = {name: port for name, port in every.items() if port not in held}
         text = port_conflicts.warning(ports, port_conflicts.probe)
         if text is None:
             return None
-        every = {name: spec.port for name, spec in specs.items() if spec.port is not None}
-        free = port_conflicts.free_base(every, self._ports.base, port_conflicts.probe, after=True)
+        granted, base = self._reservation.could_take, self._ports.base
+        free = port_conflicts.free_base(every, base, port_conflicts.probe, granted, after=True)
         return text if free is None else f"{text}; choose free ports with -p {free}, or -p {AUTO}"
 
     def release_phase(self, release: Release) -> DynoSpec | None:
@@ -151,7 +153,8 @@ class SpecMaker:
             return base
         self._ports.count_from(base)
         wanted = {name: self._ports.preferred(name) for name in names}
-        self._free_base = port_conflicts.free_base(wanted, base, port_conflicts.probe)
+        granted = self._reservation.take
+        self._free_base = port_conflicts.free_base(wanted, base, port_conflicts.probe, granted)
         return self._free_base or base
 
     def _spec(self, release: Release, name: DynoName, *, has_port: bool = False) -> DynoSpec:
@@ -176,6 +179,10 @@ class SpecMaker:
         if name == options.reads_own_input:
             return "own"
         return "empty" if options.one_shot or name.type == RELEASE_TYPE else "open"
+
+
+def _ports(specs: Mapping[DynoName, DynoSpec]) -> dict[DynoName, int]:
+    return {name: spec.port for name, spec in specs.items() if spec.port is not None}
 
 
 def _choice(names: Iterable[str]) -> str | None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from hsup.errors import DriverError
+from hsup.supervision.port_reservation import PortReservation
 from tests.cli.calling import failed
 from tests.cli.telling import SIZED, TELLING
 from tests.conftest import Installer
@@ -116,6 +117,16 @@ def test_auto_is_a_port_that_no_other_program_has(run: Run, directory: Path) -> 
     words = ("-p", "auto", "--start-number", "3", "true")
     with socket.create_server(("", 21202)):
         assert shown(run(*words))["port"] == 21702
+
+
+def test_auto_is_a_port_that_no_other_hsup_has(run: Run, directory: Path) -> None:
+    (directory / ".env").write_text("PORT=23000\n")
+    other = PortReservation()
+    assert other.take([23202])
+    try:
+        assert shown(run("-p", "auto", "--start-number", "3", "true"))["port"] == 23702
+    finally:
+        other.hold(())
 
 
 def test_a_type_stands_for_its_command(run: Run) -> None:

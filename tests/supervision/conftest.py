@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from hsup.output.logs import LogRouter
 from hsup.plugins.calls import Calls
 from hsup.plugins.guards import GuardedDriver, GuardedSource
+from hsup.supervision import port_reservation
 from hsup.supervision.formation import ScaleRequest
 from hsup.supervision.options import SupervisorOptions
 from hsup.supervision.policy import CrashPolicy
@@ -19,6 +22,14 @@ from hsup.testing import EventRecorder, MemoryDriver
 from tests.supervision.supervised import Supervise
 
 FOLLOWING = ScaleRequest(follows_release=True)
+_NUMBERS = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def _reservations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the reservations of ports apart from those of hsups that run, and of other tests."""
+    name = f"{port_reservation.NAME}test-{os.getpid()}-{next(_NUMBERS)}/"
+    monkeypatch.setattr(port_reservation, "NAME", name)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,10 @@ from hsup.model import DynoName
 from hsup.supervision.port_conflicts import free_base, holder, probe, warning
 
 WEB, WORKER = DynoName("web", 1), DynoName("worker", 1)
+
+
+def granted(_ports: Iterable[int]) -> bool:
+    return True
 
 
 def taken(*ports: int, number: int = errno.EADDRINUSE) -> Callable[[int], int | None]:
@@ -96,8 +100,19 @@ def test_a_base_is_free_if_all_its_ports_are(
     ports = {WEB: 5000, WORKER: 5100}
     if base == 65500:
         ports = {WEB: 5000}
-    assert free_base(ports, 5000, taken(*busy), after=after) == base
+    assert free_base(ports, 5000, taken(*busy), granted, after=after) == base
+
+
+def test_a_base_must_be_granted_once_its_ports_are_free() -> None:
+    asked: list[list[int]] = []
+
+    def grant(ports: Iterable[int]) -> bool:
+        asked.append([*ports])
+        return len(asked) > 1
+
+    assert free_base({WEB: 5000, WORKER: 5100}, 5000, taken(5500), grant) == 6500
+    assert asked == [[5000, 5100], [6500, 6600]]
 
 
 def test_a_base_so_high_that_ports_run_out_is_not_free() -> None:
-    assert free_base({WEB: 65500, WORKER: 65600}, 65500, taken()) is None
+    assert free_base({WEB: 65500, WORKER: 65600}, 65500, taken(), granted) is None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from hsup.model import RELEASE_TYPE, Bind, Command, DynoName, Release
 from hsup.supervision import port_conflicts
 from hsup.supervision.formation import ScaleRequest
 from hsup.supervision.options import SupervisorOptions
+from hsup.supervision.policy import CrashPolicy
 from hsup.supervision.ports import AUTO, Base, Ports
 from hsup.supervision.specs import SpecMaker
 from hsup.testing import MemoryDriver, MemorySink, MemorySource, make_release
@@ -151,6 +153,19 @@ def test_a_free_base_is_chosen_once(make: Callable[..., SpecMaker], taken: set[i
     assert [one.port for one in second.values()] == [6500, 6501]
 
 
+def test_a_base_that_another_hsup_has_is_neither_chosen_nor_named(
+    make: Callable[..., SpecMaker], taken: set[int]
+) -> None:
+    release = make_release(web=1, worker=1)
+    plain, first, second, third = (make(shares_ports=True, port=one) for one in (None, *[AUTO] * 3))
+    bases = [next(iter(one.specs(release).values())).port for one in (plain, first, second, third)]
+    assert bases == [5000, 5500, 6500, 7000]
+    taken.add(5000)
+    warning = plain.port_warning(plain.specs(release), held=())
+    assert warning is not None
+    assert warning.endswith("choose free ports with -p 7500, or -p auto")
+
+
 def test_dynos_see_binds_and_metadata_where_the_user_asked_for_them(
     make: Callable[..., SpecMaker], tmp_path: Path
 ) -> None:
@@ -271,7 +286,10 @@ async def test_ports_count_from_the_port_of_a_release_whenever_it_changes(
 
 
 async def test_a_port_that_another_program_has_keeps_no_dyno_from_starting(
-    supervise: Supervise, source: MemorySource, driver: MemoryDriver, sink: MemorySink
+    supervise: Supervise,
+    source: MemorySource,
+    driver: MemoryDriver,
+    sink: MemorySink,
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
@@ -281,6 +299,41 @@ async def test_a_port_that_another_program_has_keeps_no_dyno_from_starting(
         (line,) = [line for line in sink.said() if "Warning" in line]
         assert f"port {port} of web.1 is taken by " in line
         await end(supervisor, running)
+
+
+async def test_who_takes_a_port_while_a_dyno_is_down_is_told_once_at_its_restart(
+    supervise: Supervise,
+    source: MemorySource,
+    driver: MemoryDriver,
+    sink: MemorySink,
+) -> None:
+    port = free_port()
+    source.release(web=1)
+    policy = CrashPolicy(base_seconds=0)
+    supervisor, running = supervise(port=port, shares_ports=True, policy=policy)
+    (await driver.dyno("web.1")).end(1)
+    dyno = await driver.dyno("web.1", nth=2)
+    assert not any("Warning" in line for line in sink.said())
+    with socket.create_server(("127.0.0.1", port)):
+        dyno.end(1)
+        (await driver.dyno("web.1", nth=3)).end(1)
+        dyno = await driver.dyno("web.1", nth=4)
+        (line,) = [line for line in sink.said("web.1") if "Warning" in line]
+        assert line.startswith(f"Warning: port {port} of web.1 is taken by ")
+        assert line.endswith(f"(pid {os.getpid()})")
+    dyno.end(1)
+    dyno = await driver.dyno("web.1", nth=5)
+    with socket.create_server(("127.0.0.1", port)):
+        dyno.end(1)
+        await driver.dyno("web.1", nth=6)
+        assert len([line for line in sink.said("web.1") if "Warning" in line]) == 2
+    await end(supervisor, running)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+    return port
 
 
 async def test_the_first_release_is_announced_before_it_is_built(

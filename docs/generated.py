@@ -20,9 +20,9 @@ from hsup import events
 from hsup.api import LogBatch
 from hsup.cli.commands import COMMANDS, hsup
 from hsup.cli.shared import SHARED_OPTIONS
-from hsup.errors import ReleaseFailed, SourceError
+from hsup.errors import InvalidRelease, ReleaseFailed, SourceError
 from hsup.lifecycle import TABLE, State
-from hsup.model import Command, DynoName, ExitStatus, Release
+from hsup.model import Command, DynoName, ExitStatus, Fault, Release
 from hsup.output import messages
 from hsup.output.screen import ScreenFormatter
 from hsup.sizes import SIZES, Size
@@ -179,6 +179,11 @@ _EVENTS: Sequence[events.Event] = (
     events.SupervisorStarted(source="procfile", driver="simple"),
     events.ReleaseReceived(release=_RELEASE),
     events.ReleaseRejected(error=ReleaseFailed(_RELEASE, "exited with status 1"), running=3),
+    events.ReleaseRejected(
+        error=InvalidRelease("cannot read Procfile", [Fault("line 2", "the command is missing")]),
+        running=None,
+        starting=3,
+    ),
     events.SourceFailed(error=SourceError("cannot read /srv/shop: Permission denied"), running=3),
     *_STATES,
     events.DynoExited(dyno=_WEB, status=ExitStatus(code=1)),

@@ -132,6 +132,30 @@ def test_the_release_phase_comes_first(hsup: Hsup) -> None:
     assert done.text.count("migrating\n") == 1
 
 
+def test_a_fault_at_the_start_is_told_as_by_check_before_the_last_good_release_runs(
+    hsup: Hsup,
+) -> None:
+    hsup.procfile(one=hsup.born)
+    running = hsup.start()
+    running.wait_for("born$")
+    running.stop()
+    (hsup.directory / "Procfile").write_text("one\n")
+    fault = 'must be "name: command", got "one"'
+    again = hsup.start()
+    again.wait_for(
+        f"Release rejected, starting the last good one, v1: cannot read Procfile: line 1: {fault}"
+    )
+    again.wait_for("born$")
+    assert "still running" not in again.said
+    again.stop()
+    checked = hsup.call("check")
+    assert checked.status == 1
+    assert checked.text == f"Procfile: fault: line 1: {fault}\n"
+    once = hsup.call("start", "--oneshot")
+    assert once.status == 1
+    assert f"cannot read Procfile: line 1: {fault}" in once.message
+
+
 def test_a_release_phase_that_fails_at_the_start_ends_with_its_status(hsup: Hsup) -> None:
     hsup.procfile(web=hsup.born, release="echo migrating; exit 7")
     done = hsup.call("start")

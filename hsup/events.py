@@ -23,17 +23,25 @@ class ReleaseReceived(NamedTuple):
 
 
 class ReleaseRejected(NamedTuple):
-    """A release will not run; `running` is the version that keeps running, if any."""
+    """A release will not run; `running` is the version that keeps running, if any.
+
+    `starting` is the one that is started instead, if none runs yet.
+    """
 
     error: HsupError
     running: int | None
+    starting: int | None = None
 
 
 class SourceFailed(NamedTuple):
-    """A source could not be read; `running` is the version that keeps running, if any."""
+    """A source could not be read; `running` is the version that keeps running, if any.
+
+    `starting` is the one that is started all the same, if none runs yet.
+    """
 
     error: HsupError
     running: int | None
+    starting: int | None = None
 
 
 class DynoStateChanged(NamedTuple):

@@ -118,7 +118,8 @@ def hsup_release_received(event: events.ReleaseReceived) -> None:
 def hsup_release_rejected(event: events.ReleaseRejected) -> None:
     """Called when a release was faulty, or when its release phase failed.
 
-    For example:
+    The current release, `event.running`, keeps running if there is one; if not, `event.starting`
+    is started instead, if a source has kept one. For example:
 
         pager.send(str(event.error))
     """
@@ -128,7 +129,7 @@ def hsup_release_rejected(event: events.ReleaseRejected) -> None:
 def hsup_source_failed(event: events.SourceFailed) -> None:
     """Called when the source cannot be read: it is unreachable, or rejects hsup's key.
 
-    The current release, `event.running`, keeps running if there is one. For example:
+    What runs or is started all the same is as in `hsup_release_rejected`. For example:
 
         pager.send(str(event.error))
     """

@@ -107,15 +107,20 @@ def _supervision(event: Supervision) -> str:
             still = (
                 "nothing is running" if event.running is None else f"still running v{event.running}"
             )
-            return f"Release rejected, {still}: {event.error}"
+            return f"Release rejected, {_starting(event) or still}: {event.error}"
         case SourceFailed():
-            if event.running is None:
+            if event.running is None and event.starting is None:
                 return f"Cannot fetch a release, nothing is running: {event.error}"
-            return f"Cannot fetch a newer release, keeping the current one: {event.error}"
+            still = _starting(event) or "keeping the current one"
+            return f"Cannot fetch a newer release, {still}: {event.error}"
         case SupervisorStarted():
             return f'Following source "{event.source}" with driver "{event.driver}"'
         case SupervisorStopping():
             return f"Stopping all dynos: {event.reason}"
+
+
+def _starting(event: ReleaseRejected | SourceFailed) -> str | None:
+    return None if event.starting is None else f"starting the last good one, v{event.starting}"
 
 
 def _supervision_event(event: Supervision) -> LogEvent:

@@ -49,6 +49,15 @@ class LastFailure:
             return 0.0
         return max(0.0, failed.until - self._now())
 
+    def lasts(self, release: Release) -> bool:
+        """Tell whether a release has failed, and is not to be tried yet."""
+        failed = self._failed
+        return (
+            failed is not None
+            and _fails_like(release, failed.release)
+            and self._now() < failed.until
+        )
+
     def is_to_be_told(self) -> bool:
         """Tell, the first time only, whether the release waits until a user asks for it."""
         if self._failed is None or self._failed.is_told or self._failed.until < math.inf:

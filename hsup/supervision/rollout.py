@@ -69,8 +69,8 @@ class _Prepared(NamedTuple):
     specs: Mapping[DynoName, DynoSpec]
 
 
-#: Makes an event from the version that keeps running, None if none does.
-Telling = Callable[[int | None], Event]
+#: Makes an event from the versions that keeps running, and that is started instead; None for none.
+Telling = Callable[[int | None, int | None], Event]
 
 
 class Rollout:
@@ -123,6 +123,10 @@ class Rollout:
         other = await self._fallback(kept, error, may_wait=may_wait)
         await self._go_on(other, telling)
         return self._outcome()
+
+    def passes_over(self, release: Release) -> bool:
+        """Tell whether a release would not be tried now, as it has failed."""
+        return self._failure.lasts(release)
 
     def forget_failure(self) -> None:
         """Allow a release that has failed to be retried."""
@@ -190,9 +194,11 @@ class Rollout:
 
     async def _go_on(self, other: _Prepared | None, telling: Telling) -> None:
         """Report what failed, and run the other release instead, if there is one."""
-        running = other.release if other else self._running
-        self._around.tell(telling(None if running is None else running.version))
-        if other is not None:
+        if other is None:
+            running = self._running
+            self._around.tell(telling(None if running is None else running.version, None))
+        else:
+            self._around.tell(telling(None, other.release.version))
             await self._run(other)
 
     async def _prepared(self, kept: Release, error: HsupError) -> _Prepared | None:
@@ -296,9 +302,9 @@ class Rollout:
         self._around.router.say(SUPERVISOR, text, event)
 
 
-def rejection(error: HsupError, running: int | None) -> Event:
+def rejection(error: HsupError, running: int | None, starting: int | None) -> Event:
     """Return the event of a release that will not run."""
-    return ReleaseRejected(error=error, running=running)
+    return ReleaseRejected(error=error, running=running, starting=starting)
 
 
 @contextmanager

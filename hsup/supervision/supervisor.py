@@ -283,7 +283,7 @@ class Supervisor:
             try:
                 answers.append(await call_plugin(self._source.fetch))
             except HsupError as error:
-                self._tell(_failed(error, _version(self._outcome.running)))
+                self._tell(_failed(error, _version(self._outcome.running), None))
                 self._ask_later()
                 continue
             newest = answers[-1].release
@@ -307,9 +307,9 @@ class Supervisor:
     async def _report(self, fetched: Fetched) -> None:
         for warning in fetched.warnings:
             self._say(f"Warning: {warning}")
+        going_on = self._going_on(fetched.release)
         if fetched.failure is not None:
-            known = self._outcome.running or fetched.release
-            self._tell(_failed(fetched.failure, _version(known)))
+            self._tell(_failed(fetched.failure, *going_on))
         if fetched.ask_again:
             self._ask_later()
         if fetched.rejected is None:
@@ -317,7 +317,14 @@ class Supervisor:
         if fetched.release is None:
             await self._do_without(fetched.rejected, partial(rejection, fetched.rejected))
         else:
-            self._tell(rejection(fetched.rejected, _version(self._outcome.running)))
+            self._tell(rejection(fetched.rejected, *going_on))
+
+    def _going_on(self, release: Release | None) -> tuple[int | None, int | None]:
+        """Return the version that keeps running, and the one that is started if none does."""
+        running = self._outcome.running
+        if running is not None or release is None or self._rollout.passes_over(release):
+            return _version(running), None
+        return None, release.version
 
     def _ask_later(self, seconds: float | None = None) -> None:
         self._asking.later(self._options.retry.wait_seconds() if seconds is None else seconds)
@@ -333,8 +340,8 @@ class Supervisor:
         self._observe(event)
 
 
-def _failed(error: HsupError, running: int | None) -> Event:
-    return SourceFailed(error=error, running=running)
+def _failed(error: HsupError, running: int | None, starting: int | None) -> Event:
+    return SourceFailed(error=error, running=running, starting=starting)
 
 
 def _version(release: Release | None) -> int | None:

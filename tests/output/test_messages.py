@@ -66,23 +66,33 @@ def test_an_exit_for_want_of_memory_is_told_as_the_platform_does() -> None:
 
 
 @pytest.mark.parametrize(
-    ("running", "goes_on"), [(3, "still running v3"), (None, "nothing is running")]
+    ("running", "starting", "goes_on"),
+    [
+        (3, None, "still running v3"),
+        (None, None, "nothing is running"),
+        (None, 3, "starting the last good one, v3"),
+    ],
 )
-def test_a_rejection_tells_what_goes_on(running: int | None, goes_on: str) -> None:
-    event = ReleaseRejected(error=PluginError("no"), running=running)
+def test_a_rejection_tells_what_goes_on(
+    running: int | None, starting: int | None, goes_on: str
+) -> None:
+    event = ReleaseRejected(error=PluginError("no"), running=running, starting=starting)
     assert narrate(event)[0] == "supervisor"
     assert texts(event) == (f"Release rejected, {goes_on}: no",)
 
 
 @pytest.mark.parametrize(
-    ("running", "what"),
+    ("running", "starting", "what"),
     [
-        (3, "Cannot fetch a newer release, keeping the current one"),
-        (None, "Cannot fetch a release, nothing is running"),
+        (3, None, "Cannot fetch a newer release, keeping the current one"),
+        (None, None, "Cannot fetch a release, nothing is running"),
+        (None, 3, "Cannot fetch a newer release, starting the last good one, v3"),
     ],
 )
-def test_a_failure_of_the_source_tells_what_goes_on(running: int | None, what: str) -> None:
-    event = SourceFailed(error=PluginError("away"), running=running)
+def test_a_failure_of_the_source_tells_what_goes_on(
+    running: int | None, starting: int | None, what: str
+) -> None:
+    event = SourceFailed(error=PluginError("away"), running=running, starting=starting)
     assert narrate(event)[0] == "supervisor"
     assert texts(event) == (f"{what}: away",)
 

@@ -50,7 +50,7 @@ async def test_what_was_kept_runs_where_the_first_release_fails(
     supervisor, running = supervise()
     await told.state("web.1", "up")
     (rejected,) = told.of(ReleaseRejected)
-    assert rejected.running == 1
+    assert (rejected.running, rejected.starting) == (None, 1)
     assert received(told) == [1]
     await end(supervisor, running)
 
@@ -151,7 +151,7 @@ async def test_what_was_kept_runs_where_the_source_cannot_be_read(
     await told.state("web.1", "up")
     assert received(told) == [1]
     failed = told.of(SourceFailed)[0]
-    assert (str(failed.error), failed.running) == ("loaded is broken", 1)
+    assert (str(failed.error), failed.running, failed.starting) == ("loaded is broken", None, 1)
     source.release(version=2, web=2)
     await told.state("web.2", "up")
     await end(supervisor, running)
@@ -164,7 +164,7 @@ async def test_what_was_kept_runs_where_the_source_has_a_fault_only(
     source.give(Fetched(None, rejected=InvalidRelease("cannot read Procfile", [Fault("", "x")])))
     supervisor, running = supervise()
     await told.state("web.1", "up")
-    assert [one.running for one in told.of(ReleaseRejected)] == [1]
+    assert [(one.running, one.starting) for one in told.of(ReleaseRejected)] == [(None, 1)]
     assert not [line for line in sink.said() if "no release yet" in line]
     await end(supervisor, running)
 
@@ -176,7 +176,7 @@ async def test_what_was_kept_runs_where_the_newest_lacks_what_the_user_has_typed
     source.release(version=2, web=1)
     supervisor, running = supervise(asked=ScaleRequest(quantities={"worker": 1}))
     await told.state("worker.1", "up")
-    assert [one.running for one in told.of(ReleaseRejected)] == [1]
+    assert [(one.running, one.starting) for one in told.of(ReleaseRejected)] == [(None, 1)]
     await end(supervisor, running)
 
 
@@ -217,7 +217,7 @@ async def test_what_was_kept_runs_though_its_release_phase_fails_now(
     source.give(Fetched(release))
     supervisor, running = supervise()
     await told.state("web.1", "up")
-    assert [one.running for one in told.of(ReleaseRejected)] == [1]
+    assert [(one.running, one.starting) for one in told.of(ReleaseRejected)] == [(None, 1)]
     await end(supervisor, running)
 
 
@@ -272,7 +272,7 @@ async def test_what_was_kept_runs_where_the_first_release_cannot_be_built(
     supervisor, running = supervise()
     await told.state("web.1", "up")
     (rejected,) = told.of(ReleaseRejected)
-    assert rejected.running == 1
+    assert (rejected.running, rejected.starting) == (None, 1)
     assert str(error) in str(rejected.error)
     assert driver.built == [kept]
     assert received(told) == [1]
@@ -293,7 +293,7 @@ async def test_what_was_kept_runs_where_the_first_releases_slug_is_none(
     source.release(version=2, command="better", web=1)
     supervisor, running = supervise()
     await told.state("web.1", "up")
-    assert [(one.error, one.running) for one in told.of(ReleaseRejected)] == [(error, 1)]
+    assert [(one.error, one.starting) for one in told.of(ReleaseRejected)] == [(error, 1)]
     assert received(told) == [1]
     await end(supervisor, running)
 

@@ -10,12 +10,12 @@ import pytest
 
 from hsup.api import Fetched
 from hsup.errors import SourceError
-from hsup.events import SourceFailed, SupervisorStarted, SupervisorStopping
+from hsup.events import ReleaseRejected, SourceFailed, SupervisorStarted, SupervisorStopping
 from hsup.model import Command, ProcessType, Release
 from hsup.plugins.calls import Calls
 from hsup.testing import EventRecorder, MemoryDriver, MemorySink, MemorySource, make_release
 from tests.conftest import TurnUntil
-from tests.supervision.supervised import SOON, Supervise, end, has_fetched, received
+from tests.supervision.supervised import FAULTY, SOON, Supervise, end, has_fetched, received
 
 #: Of a release whose source has mistaken a location for a slug.
 WRONG: dict[str, Any] = {"slug": "here"}
@@ -184,8 +184,33 @@ async def test_a_source_may_answer_and_tell_that_it_failed(
     source.give(Fetched(release=make_release(web=1), failure=failure))
     supervisor, running = supervise()
     await told.state("web.1", "up")
-    assert [one.error for one in told.of(SourceFailed)] == [failure]
-    assert [one.running for one in told.of(SourceFailed)] == [1]
+    assert told.of(SourceFailed) == [SourceFailed(error=failure, running=None, starting=1)]
+    source.give(Fetched(release=make_release(web=1), failure=failure))
+    await told.until(lambda one: one.of(SourceFailed)[1:])
+    assert told.of(SourceFailed)[1] == SourceFailed(error=failure, running=1)
+    await end(supervisor, running)
+
+
+async def test_what_a_source_rejects_at_the_start_is_told_with_what_is_started(
+    supervise: Supervise, source: MemorySource, told: EventRecorder
+) -> None:
+    source.give(Fetched(release=make_release(web=1), rejected=FAULTY))
+    supervisor, running = supervise()
+    await told.state("web.1", "up")
+    assert told.of(ReleaseRejected) == [ReleaseRejected(error=FAULTY, running=None, starting=1)]
+    await end(supervisor, running)
+
+
+async def test_a_release_that_is_passed_over_is_not_said_to_be_started(
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver, told: EventRecorder
+) -> None:
+    driver.statuses = {"release": 1}
+    release = source.release(web=1, release=1)
+    supervisor, running = supervise(stays=True)
+    await told.until(lambda one: one.of(ReleaseRejected))
+    source.give(Fetched(release=release, rejected=FAULTY))
+    await told.until(lambda one: one.of(ReleaseRejected)[1:])
+    assert told.of(ReleaseRejected)[1] == ReleaseRejected(error=FAULTY, running=None)
     await end(supervisor, running)
 
 

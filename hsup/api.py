@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from enum import IntEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from hsup.errors import InvalidRelease, SourceError
@@ -421,20 +422,31 @@ class SourceFactory(Protocol):
 
         Look only at environment variables and at this machine; ask no server. `path` is the
         file that the user named: return None for a file of another kind. If it is None, validate
-        what `create` would read. Raises SourceError if that cannot be read at all.
+        what `create` would read. Raises SourceError if that cannot be read at all, and UsageError
+        if a setting is missing.
         """
+
+
+class Origin(NamedTuple):
+    """Where a part of a release is from: the file, and the place in it, as in a Fault."""
+
+    file: str = ""
+    place: str = ""
 
 
 class Checked(NamedTuple):
     """What was validated, in the user's words, and all its faults.
 
     `release` is what it describes, if that is a release and nothing is wrong with it. hsup looks
-    at what it refuses of any release, such as a PORT that is no port.
+    at what it refuses of any release, such as a variable that is too long, and places it where
+    `config_origins` has that config var, and `size_origins` the size of a process type.
     """
 
     what: str
     faults: tuple[Fault, ...]
     release: Release | None = None
+    config_origins: Mapping[str, Origin] = MappingProxyType({})
+    size_origins: Mapping[str, Origin] = MappingProxyType({})
 
 
 #: Replaces a dyno's name in lines that concern no single dyno.

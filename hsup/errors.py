@@ -30,12 +30,12 @@ class HsupError(Exception):
         return f"{text}; {self.hint}" if self.hint else text
 
     def put_before(self, subject: str) -> None:
-        """Begin the text with the variable, or the file, whose value is at fault."""
+        """Begin the text with the option, the variable or the file whose value is at fault."""
         self.args = (f"{subject}: {super().__str__()}",)
 
 
 class UsageError(HsupError):
-    """The command line is wrong, or an environment variable that hsup reads."""
+    """An option is wrong, wherever its value is from, or a variable that hsup reads."""
 
     exit_code = 2
 

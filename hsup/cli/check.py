@@ -5,27 +5,28 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from hsup.api import Checked, Driver, SizesDynos
+from hsup.api import Checked, Origin, SizesDynos
 from hsup.cli.components import Components
 from hsup.cli.config import variables
 from hsup.cli.options import Options
 from hsup.cli.quantities import scale_request
 from hsup.cli.shared import CheckedOption, SharingCommand, alternatives
 from hsup.errors import DriverError, InvalidRelease, UsageError
-from hsup.model import Fault, Release
+from hsup.model import Fault
 from hsup.numerals import are_digits
 from hsup.plugins.guards import PluginFailed
-from hsup.supervision.exec_limits import require_passable
+from hsup.supervision.exec_limits import excesses
 from hsup.supervision.ports import base_of
 from hsup.visible import tell
 
 _FORMATS = ("text", "github")
+_UNKNOWN = Origin()
 
 
 @click.command(
@@ -60,7 +61,7 @@ def command(outer: Options, /, path: Path | None, *, strict: bool, form: str, **
     """
     parts = Components(outer.refined(given))
     checked = _check(parts, path)
-    faults = [*checked.faults, *_refusals(checked.release, parts)]
+    faults = [*checked.faults, *_refusals(checked, parts)]
     for fault in faults:
         file = fault.file or checked.what
         if form == "github":
@@ -73,43 +74,44 @@ def command(outer: Options, /, path: Path | None, *, strict: bool, form: str, **
         tell(f"{checked.what}: ok")
 
 
-def _refusals(release: Release | None, parts: Components) -> Iterator[Fault]:
+def _refusals(checked: Checked, parts: Components) -> Iterator[Fault]:
     """Yield the reasons for which `start` would not run a release, whatever its source.
 
-    Raises UsageError where the options are at fault, and PluginError without the driver.
+    Raises UsageError where the options are at fault.
     """
-    options = parts.options
+    options, release = parts.options, checked.release
     _ = options.grace_seconds
     asked, driver = scale_request(options), parts.driver()
+    parts.check_sizes(driver, asked)
     if release is None:
         return
-    commands = (process.command for process in release.processes)
-    sizes = {asked.size_of(one) for one in release.processes if asked.quantity(one)}
-    checks: tuple[Callable[[], object], ...] = (
-        lambda: parts.check_sizes(driver, asked.sizes.values()),
-        lambda: _check_sizes(driver, sizes),
-        lambda: None if isinstance(options.port, int) else base_of(release),
-        lambda: require_passable(release, commands, has_metadata=options.has_metadata),
-        lambda: asked.require_known_types(release),
-    )
-    for check in checks:
+    asked.require_known_types(release)
+    if not isinstance(options.port, int):
         try:
-            check()
+            base_of(release)
         except InvalidRelease as error:
             yield from error.faults
-        except UsageError as error:
-            yield Fault(place="", problem=str(error))
+    commands = (process.command for process in release.processes)
+    for problem, variable in excesses(release, commands, has_metadata=options.has_metadata):
+        origin = checked.config_origins.get(variable or "", _UNKNOWN)
+        yield Fault(file=origin.file, place=origin.place, problem=problem)
+    if isinstance(driver, SizesDynos):  # others take no notice of sizes
+        started = (one for one in release.processes if asked.quantity(one))
+        sizes = {one.name: asked.size_of(one) for one in started}
+        yield from _size_faults(driver, sizes, checked.size_origins)
 
 
-def _check_sizes(driver: Driver, sizes: Iterable[str | None]) -> None:
-    """Raise UsageError for a size of the release that a driver with sizes does not have."""
-    if not isinstance(driver, SizesDynos):
-        return  # such a driver takes no notice of them
-    for size in filter(None, sizes):
+def _size_faults(
+    driver: SizesDynos, sizes: Mapping[str, str | None], origins: Mapping[str, Origin]
+) -> Iterator[Fault]:
+    """Yield the sizes of process types, None for the default, that a driver does not have."""
+    for name, size in sizes.items():
         try:
-            driver.check_size(size)
+            if size is not None:
+                driver.check_size(size)
         except DriverError as error:
-            raise UsageError(str(error)) from error
+            origin = origins.get(name, _UNKNOWN)
+            yield Fault(file=origin.file, place=origin.place, problem=str(error))
 
 
 def _line(fault: Fault, file: str) -> str:
@@ -154,7 +156,8 @@ def _check(parts: Components, path: Path | None) -> Checked:
     names = [chosen] if chosen else parts.source_names()
     for name in names:
         try:
-            checked = parts.source_factory(name).check(path, parts.settings)
+            with parts.options.naming_files():
+                checked = parts.source_factory(name).check(path, parts.settings)
         except PluginFailed as error:
             if len(names) == 1:
                 raise

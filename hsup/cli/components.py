@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from hsup.api import (
     BindsPaths,
@@ -40,6 +40,9 @@ from hsup.plugins.guards import (
 from hsup.plugins.manager import PluginManager, Registered
 from hsup.supervision.passing import Passing
 from hsup.visible import say_at_once, warn, warn_of
+
+if TYPE_CHECKING:
+    from hsup.supervision.formation import ScaleRequest
 
 _Factory = TypeVar("_Factory")
 _Made = TypeVar("_Made")
@@ -139,21 +142,27 @@ class Components:
             return self.plugins.drivers.choose(name)
 
     def driver(self) -> Driver:
-        """Create the chosen driver. Raises DriverError if it cannot do what the options ask."""
+        """Create the chosen driver. Raises UsageError if it cannot do what the options ask."""
         name = self.options.driver
         driver = self.named_driver(name)
         print_warnings()
         if self.options.binds and not isinstance(driver, BindsPaths):
-            raise DriverError(
-                f'driver "{name}" cannot bind paths: its dynos see the paths of this machine',
-                hint="leave out --bind, or use a driver with containers: -d docker",
-            )
+            with self.options.naming("binds"):
+                raise UsageError(
+                    f'driver "{name}" cannot bind paths: its dynos see the paths of this machine',
+                    hint="leave out --bind, or use a driver with containers: -d docker",
+                )
         if self.options.size:
-            self.check_sizes(driver, [self.options.size])
+            with self.options.naming("size"):
+                self._check_sizes(driver, [self.options.size])
         return driver
 
-    def check_sizes(self, driver: Driver, sizes: Iterable[str]) -> None:
-        """Raise UsageError for a size that the driver does not have, or if it has no sizes."""
+    def check_sizes(self, driver: Driver, asked: ScaleRequest) -> None:
+        """Raise UsageError for a size that was asked for, and that the driver does not have."""
+        with asked.named():
+            self._check_sizes(driver, filter(None, (*asked.sizes.values(), asked.size)))
+
+    def _check_sizes(self, driver: Driver, sizes: Iterable[str]) -> None:
         for size in sizes:
             if not isinstance(driver, SizesDynos):
                 raise UsageError(
@@ -223,9 +232,11 @@ class Components:
     def _require_optional_parts(self) -> None:
         """Raise PluginError for an option whose plugin is not installed."""
         if self.settings.control_socket:
-            self.plugins.services.choose("control")
+            with self.options.naming("control_socket"):
+                self.plugins.services.choose("control")
         if self.settings.logplex_url:
-            self.plugins.log_sinks.choose("logplex")
+            with self.options.naming("logplex_url"):
+                self.plugins.log_sinks.choose("logplex")
 
 
 def print_warnings() -> None:

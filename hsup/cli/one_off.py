@@ -12,7 +12,7 @@ from hsup.api import Driver, RunsForeground, SharesPorts
 from hsup.cli.components import Components, closing, sweep
 from hsup.cli.options import Options
 from hsup.descriptors import allow_many, require_least
-from hsup.errors import DriverError, HsupError
+from hsup.errors import HsupError, UsageError
 from hsup.model import RELEASE_TYPE, DynoName, DynoSpec, Release
 from hsup.plugins import catalogue
 from hsup.supervision.dyno_spec import dyno_spec, one_off_command, one_off_name
@@ -25,6 +25,7 @@ from hsup.visible import warn
 def run(words: tuple[str, ...], options: Options) -> NoReturn:
     """Run a command as a one-off dyno of the current release, and exit with its status."""
     require_least()
+    grace_seconds = options.grace_seconds
     parts = Components(options)
     release = parts.current_release()
     driver = parts.driver()
@@ -34,12 +35,12 @@ def run(words: tuple[str, ...], options: Options) -> NoReturn:
         warn(warning)
     if not isinstance(driver, RunsForeground):
         text = f'driver "{options.driver}" cannot run a command in the foreground'
-        raise DriverError(text, hint="choose another driver, for example -d simple")
+        raise UsageError(text, hint="choose another driver, for example -d simple")
     with closing(driver):
         sweep(driver)
         parts.build(driver, release)
         with flags_kept(), _failures_printed():
-            status = driver.run(spec, options.grace_seconds)
+            status = driver.run(spec, grace_seconds)
     if status.out_of_memory:
         _tell_out_of_memory()
     _leave(status.status)

@@ -62,9 +62,15 @@ class Options:
         """
         if self._path is None:
             return self._said
+        return {**{name: value for name, (_, value) in self._in_file.items()}, **self._said}
+
+    @cached_property
+    def _in_file(self) -> Mapping[str, tuple[str, Any]]:
+        """The options of the application's file, by their parameters: their keys and values."""
+        assert self._path is not None
         from hsup.cli.options_reader import read  # slow to import, rarely needed
 
-        return {**read(self._path), **self._said}
+        return read(self._path)
 
     @cached_property
     def _path(self) -> str | None:
@@ -80,7 +86,7 @@ class Options:
         """
         if name in self._said or name not in self._given:
             return self._called_by_user(name)
-        return f'{self._path}: "{_option(name)}"'
+        return f'{self._path}: "{self._in_file[name][0]}"'
 
     def _called_by_user(self, name: str) -> str:
         option = _option(name)
@@ -90,7 +96,10 @@ class Options:
 
     @contextmanager
     def naming(self, name: str) -> Iterator[None]:
-        """Name the variable or the file whose value an error is about; options are known."""
+        """Turn an error into one of usage that names the variable or the file it is about.
+
+        Without a name, it is about an option that was typed.
+        """
         try:
             yield
         except HsupError as error:
@@ -112,8 +121,12 @@ class Options:
             raise
 
     def _name(self, name: str, error: HsupError) -> None:
+        """Make an error one of usage, unless nobody gave the option: a default may be missing."""
+        if name not in self._given:
+            return
+        error.exit_code = UsageError.exit_code
         called = self.called(name)
-        if not called.startswith("--"):
+        if not called.startswith("--") and called not in str(error):
             error.put_before(called)
 
     @property

@@ -25,29 +25,29 @@ _OF_FOREMAN = {"timeout": "grace"}
 _MEANINGLESS = frozenset({"color"})
 
 
-def read(path: str) -> dict[str, Any]:
-    """Return the options in a file, by the names of their parameters.
+def read(path: str) -> dict[str, tuple[str, Any]]:
+    """Return the options in a file, by the names of their parameters: the key and the value.
 
     The keys are the long names of the options that all commands take. Raises UsageError.
     """
     is_foreman = os.path.basename(path) == FOREMAN
     content = _yaml(path) if is_foreman else _toml(path)
     by_name = _parameters()
-    values: dict[str, Any] = {}
+    options: dict[str, tuple[str, Any]] = {}
     for key, value in content.items():
         name = _OF_FOREMAN.get(key, key) if is_foreman else key
         parameter = by_name.get(name)
         if parameter is not None and parameter.name in _OF_USER:
             raise _not_in_file(path, key, parameter)
         if parameter is not None:
-            values[str(parameter.name)] = _value(path, key, value, parameter)
+            options[str(parameter.name)] = key, _value(path, key, value, parameter)
         elif is_foreman and key in _MEANINGLESS:
             continue
         elif is_foreman:
             warn(f'warning: {path}: hsup has no option "{key}", which is ignored')
         else:
             raise _unknown(path, key, by_name)
-    return values
+    return options
 
 
 def _parameters() -> dict[str, click.Parameter]:

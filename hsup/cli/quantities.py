@@ -29,7 +29,8 @@ def scale_request(
         name: formed.get(name, 1 if others is None else others) if quantity is None else quantity
         for name, (quantity, _) in asked.items()
     }
-    is_asked = bool(asked or formation or others is not None)
+    is_formed = bool(formation or others is not None)
+    is_asked = bool(asked) or is_formed
     return ScaleRequest(
         quantities=(typed if asked else formed) if is_asked else None,
         others=0 if asked else others or 0,
@@ -37,6 +38,7 @@ def scale_request(
         size=size or options.size,
         follows_release=follows_release and not is_asked,
         start_number=options.start_number or 1,
+        called=options.called("formation") if is_formed and not asked else "",
     )
 
 

@@ -105,7 +105,7 @@ class _Supervision:
             if is_given:
                 called = request.called.get(option, option)
                 parts.require_shared_streams(driver, called)
-        parts.check_sizes(driver, plan.asked.sizes.values())
+        parts.check_sizes(driver, plan.asked)
         if isinstance(printer, ScreenPrinter):
             announce = partial(printer.announce, plan.source_name, plan.driver_name)
             plan = plan._replace(announce=announce)

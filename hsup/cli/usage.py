@@ -9,7 +9,7 @@ import click
 
 from hsup.cli.shared import alternatives
 from hsup.cli.suggestions import hint, meant
-from hsup.errors import HsupError, PluginError, UsageError
+from hsup.errors import UsageError
 from hsup.visible import visible
 
 #: What hsup has where other tools have a command: honcho, foreman, docker compose, `heroku`.
@@ -70,13 +70,13 @@ _NO_SUCH_COMMAND = re.compile(r"No such command '(.*)'\.")
 _UNEXPECTED = re.compile(r"Got unexpected extra arguments? \((.*)\)")
 
 
-def no_such_command(word: str, commands: Iterable[str]) -> HsupError:
+def no_such_command(word: str, commands: Iterable[str]) -> UsageError:
     """Return the error for a command that hsup has not got."""
     text = f'there is no command "{word}"'
     if package := _PACKAGES.get(word):
         from hsup.plugins.installation import how_to_install  # slow to import, rarely needed
 
-        return PluginError(f'the command "{word}" is not installed', hint=how_to_install(package))
+        return UsageError(f'the command "{word}" is not installed', hint=how_to_install(package))
     known = tuple(commands)
     if elsewhere := ELSEWHERE.get(word):
         return UsageError(text, hint=elsewhere)

@@ -104,23 +104,27 @@ def _supervision(event: Supervision) -> str:
         case ReleaseReceived():
             return f"Release {event.release}"
         case ReleaseRejected():
-            still = (
-                "nothing is running" if event.running is None else f"still running v{event.running}"
-            )
-            return f"Release rejected, {_starting(event) or still}: {event.error}"
+            return f"Release rejected, {_after_rejection(event)}: {event.error}"
         case SourceFailed():
-            if event.running is None and event.starting is None:
-                return f"Cannot fetch a release, nothing is running: {event.error}"
-            still = _starting(event) or "keeping the current one"
-            return f"Cannot fetch a newer release, {still}: {event.error}"
+            return f"{_source_failure(event)}: {event.error}"
         case SupervisorStarted():
             return f'Following source "{event.source}" with driver "{event.driver}"'
         case SupervisorStopping():
             return f"Stopping all dynos: {event.reason}"
 
 
-def _starting(event: ReleaseRejected | SourceFailed) -> str | None:
-    return None if event.starting is None else f"starting the last good one, v{event.starting}"
+def _after_rejection(event: ReleaseRejected) -> str:
+    if event.starting is not None:
+        return f"starting the last good one, v{event.starting}"
+    return "nothing is running" if event.running is None else f"still running v{event.running}"
+
+
+def _source_failure(event: SourceFailed) -> str:
+    if event.starting is not None:
+        return f"Cannot fetch a newer release, starting the last good one, v{event.starting}"
+    if event.running is None:
+        return "Cannot fetch a release, nothing is running"
+    return "Cannot fetch a newer release, keeping the current one"
 
 
 def _supervision_event(event: Supervision) -> LogEvent:

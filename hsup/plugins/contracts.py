@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from hsup.api import Checked, Claim, Fetched, Finding
+from hsup.api import Checked, Claim, Fetched, Finding, Origin
 from hsup.errors import InvalidRelease, SourceError
 from hsup.model import (
     Address,
@@ -125,6 +125,13 @@ def _are_faults(value: object) -> Wrong | None:
     return _are(value, "a sequence of faults", _is_fault)
 
 
+def _are_origins(value: object) -> Wrong | None:
+    """Check for a mapping of str to Origin."""
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+        return Wrong("a mapping of origins by name")
+    return _wrong_item([*value.values()], _is_origin)
+
+
 def _are(value: object, expected: str, check: Check) -> Wrong | None:
     if isinstance(value, str) or not isinstance(value, Sequence):
         return Wrong(expected)
@@ -159,6 +166,7 @@ _maybe_number = _is("a whole number or None", int, type(None))
 _flag = _is("a bool", bool)
 
 _is_fault = _value("a Fault", Fault, place=_text, problem=_text, is_warning=_flag, file=_text)
+_is_origin = _value("an Origin", Origin, file=_text, place=_text)
 _is_finding = _value(
     "a Finding", Finding, subject=_text, is_good=_flag, text=_text, remedy=_maybe_text
 )
@@ -193,7 +201,15 @@ is_release = _value(
     author=unless_none(_is_author),
 )
 is_checked = unless_none(
-    _value("a Checked", Checked, what=_text, faults=_are_faults, release=unless_none(is_release))
+    _value(
+        "a Checked",
+        Checked,
+        what=_text,
+        faults=_are_faults,
+        release=unless_none(is_release),
+        config_origins=_are_origins,
+        size_origins=_are_origins,
+    )
 )
 is_fetched = _value(
     "a Fetched",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from hsup.errors import InvalidRelease
 from hsup.launch import START_UP_FILE
@@ -23,27 +24,43 @@ _ADDED_BYTES = 4 << 10
 _HINT = "keep large values in a file of the slug, or in a store that the application reads"
 
 
+class Excess(NamedTuple):
+    """Something that is too large for the kernel, and the config var that takes most of it."""
+
+    problem: str
+    variable: str | None = None
+
+
 def require_passable(
     release: Release, commands: Iterable[Command], *, has_metadata: bool = False
 ) -> None:
     """Raise InvalidRelease where the kernel would refuse to execute one of the commands."""
-    variables = {**release.config, **release.metadata} if has_metadata else release.config
-    if fault := next(_faults(variables, tuple(commands)), None):
+    excess = next(excesses(release, commands, has_metadata=has_metadata), None)
+    if excess is not None:
+        fault = Fault(place="", problem=excess.problem)
         raise InvalidRelease(str(release), [fault], hint=_HINT)
 
 
-def _faults(config: Mapping[str, str], commands: tuple[Command, ...]) -> Iterator[Fault]:
+def excesses(
+    release: Release, commands: Iterable[Command], *, has_metadata: bool = False
+) -> Iterator[Excess]:
+    """Yield the reasons for which the kernel would refuse to execute one of the commands."""
+    variables = {**release.config, **release.metadata} if has_metadata else release.config
+    return _excesses(variables, tuple(commands))
+
+
+def _excesses(config: Mapping[str, str], commands: tuple[Command, ...]) -> Iterator[Excess]:
     variables = {name: _size(f"{name}={value}") for name, value in config.items()}
     words = {command: _word_sizes(command) for command in commands}
     longest = _LONGEST_PAGES * os.sysconf("SC_PAGE_SIZE") - 1
     for name, size in variables.items():
         if size > longest:
             text = f'config var "{name}" has {size} bytes with its name, more than {longest}'
-            yield Fault(place="", problem=text)
+            yield Excess(text, name)
     for command, sizes in words.items():
         if max(sizes, default=0) > longest:
             text = f"has a word of {max(sizes)} bytes, more than {longest}"
-            yield Fault(place="", problem=f'command "{str(command)[:40]}…" {text}')
+            yield Excess(f'command "{str(command)[:40]}…" {text}')
     most = _most_bytes()
     total = _total(variables.values()) + max(map(_total, words.values()), default=0)
     if total > most - _ADDED_BYTES:
@@ -52,7 +69,7 @@ def _faults(config: Mapping[str, str], commands: tuple[Command, ...]) -> Iterato
         text = f"together have {total} bytes; the limit is {most - _ADDED_BYTES}{why}"
         largest = max(variables, key=variables.__getitem__, default=None)
         more = "" if largest is None else f'. The largest is "{largest}"'
-        yield Fault(place="", problem=f"config vars and command {text}{more}")
+        yield Excess(f"config vars and command {text}{more}", largest)
 
 
 def _size(text: str) -> int:

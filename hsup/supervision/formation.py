@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -20,7 +21,8 @@ class ScaleRequest(NamedTuple):
     not name. If there are none, each type
     with a quantity above zero in the release gets one dyno, or as many as the
     release says if `follows_release` is set. Numbers count from `start_number`.
-    `sizes` takes precedence over the release's sizes, and those over `size`.
+    `sizes` takes precedence over the release's sizes, and those over `size`. `called` is the
+    option, the variable or the file that this is from, nothing if it was typed as words.
     """
 
     quantities: Mapping[str, int] | None = None
@@ -29,6 +31,17 @@ class ScaleRequest(NamedTuple):
     start_number: int = 1
     sizes: Mapping[str, str] = MappingProxyType({})
     size: str | None = None
+    called: str = ""
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Name the option, the variable or the file that an error of usage is about."""
+        try:
+            yield
+        except UsageError as error:
+            if self.called:
+                error.put_before(self.called)
+            raise
 
     def quantity(self, process: ProcessType) -> int:
         """Return how many dynos of a type there should be."""
@@ -67,7 +80,8 @@ class ScaleRequest(NamedTuple):
             hint = f"the size follows the quantity: {name}=1:{size}"
         elif name == ALL and self.quantities:
             hint = f"for all types, use -m {ALL}={self.quantities[ALL]}"
-        raise UsageError(f'{release} has no process type "{unknown[0]}"', hint=hint)
+        with self.named():
+            raise UsageError(f'{release} has no process type "{unknown[0]}"', hint=hint)
 
 
 class Change(NamedTuple):

@@ -142,21 +142,6 @@ def test_files_are_named_as_seen_from_here(
     assert call("check", "../Procfile.dev").output.startswith("../Procfile.dev: fault: line 1")
 
 
-@pytest.mark.usefixtures("directory")
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        (("-m", "wbe=2"), 'fault: v1 of shop has no process type "wbe"; choose from web, worker'),
-        (("-m", "web=2:standard-2x"), 'fault: driver "simple" does not limit dynos, so they have'),
-    ],
-    ids=str,
-)
-def test_what_start_would_refuse_is_a_fault(words: tuple[str, ...], told: str) -> None:
-    ended = call("check", *words)
-    assert ended.exit_code == 1
-    assert f"Procfile: {told}" in ended.output
-
-
 def test_a_port_that_is_none_is_told_by_its_line_and_not_shown(directory: Path) -> None:
     (directory / ".env").write_text("A=1\nPORT=s3cret\n")
     problem = '"PORT" must be a number from 1 to 65535'
@@ -173,6 +158,9 @@ def test_a_port_that_is_none_is_told_by_its_line_and_not_shown(directory: Path) 
         (("--bind", "a:b"), "both paths must be absolute"),
         (("--grace", "inf"), "--grace must be a number of seconds"),
         (("-m", "web"), '--formation: "web": the quantity is missing, as in web=2'),
+        (("-m", "wbe=2"), '--formation: v1 of shop has no process type "wbe"; choose from web, w'),
+        (("-m", "web=2:eco"), '--formation: driver "simple" does not limit dynos, so they have'),
+        (("-m", "all=2:eco"), '--formation: driver "simple" does not limit dynos, so they have'),
     ],
     ids=str,
 )
@@ -189,5 +177,26 @@ def test_a_size_that_the_driver_does_not_have_is_a_fault(
     )
     formation = {"formation": {"web": {"quantity": 1, "size": "huge"}}}
     (directory / "app.json").write_text(json.dumps(formation))
-    assert "Procfile: fault: no huge" in call("check", "-d", "sized").output
+    ended = call("check", "-d", "sized")
+    assert (ended.exit_code, ended.output) == (1, 'app.json: fault: "size" of "web": no huge\n')
+    assert call("check", "-d", "sized", "-m", "worker=1").exit_code == 0
     assert call("check").exit_code == 0
+    annotation = '::error file=app.json::"size" of "web": no huge\n'
+    assert call("check", "-d", "sized", "--format", "github").output == annotation
+
+
+def test_config_vars_that_the_kernel_refuses_are_told_by_their_lines(directory: Path) -> None:
+    (directory / ".env").write_text(f"A=1\nBIG={'x' * (1 << 17)}\n\nALSO={'x' * (1 << 18)}\n")
+    ended = call("check")
+    assert ended.exit_code == 1
+    big, also, *_ = ended.output.splitlines()
+    assert big.startswith('.env: fault: line 2: config var "BIG" has 131076 bytes with its name')
+    assert also.startswith('.env: fault: line 4: config var "ALSO" has 262149 bytes')
+    (directory / "dev.env").write_text("BIG=1\nALSO=1\n")
+    assert call("check", "-e", ".env,dev.env").exit_code == 0
+    assert call("check", "-e", "dev.env", "-e", ".env").output == ended.output
+
+
+def test_a_command_that_the_kernel_refuses_is_told_with_the_procfile(directory: Path) -> None:
+    (directory / "Procfile").write_text(f"web: echo {'x' * (1 << 17)}\n")
+    assert call("check").output.startswith('Procfile: fault: command "echo xxx')

@@ -4,7 +4,6 @@ import pytest
 
 import hsup
 from hsup.cli.usage import ELSEWHERE, no_such_command
-from hsup.errors import PluginError
 from hsup.plugins.installation import how_to_install
 from tests.cli.calling import call, failed
 from tests.conftest import Installer
@@ -72,7 +71,7 @@ def test_the_help_of_every_command_has_examples(command: str, option: str) -> No
 )
 def test_bad_usage_is_told_in_words_that_lead_on(words: str, told: str) -> None:
     error = failed(*words.split(" "))
-    assert error.exit_code == (1 if isinstance(error, PluginError) else 2)
+    assert error.exit_code == 2
     assert told in str(error)
 
 

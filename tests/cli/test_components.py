@@ -10,7 +10,7 @@ import pytest
 from hsup.api import Claim
 from hsup.cli.components import Components
 from hsup.cli.options import Options
-from hsup.errors import DriverError, SourceError, UsageError
+from hsup.errors import SourceError, UsageError
 from hsup.plugins import manager as plugin_manager
 from hsup.plugins.entry_points import entry_points
 from tests.cli.calling import call, failed
@@ -44,7 +44,7 @@ def hsup_register_sources():
 
 
 def test_a_path_cannot_be_bound_by_a_driver_that_binds_none(directory: Path) -> None:
-    assert isinstance(failed("build", "--bind", str(directory)), DriverError)
+    assert "cannot bind paths" in str(failed("build", "--bind", str(directory)))
 
 
 def test_paths_are_bound_by_a_driver_that_does(install: Installer, directory: Path) -> None:

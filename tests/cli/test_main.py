@@ -74,7 +74,7 @@ def test_a_variable_that_stands_for_an_option_is_read(
 @pytest.mark.parametrize(
     ("words", "status", "text"),
     [
-        (["build", "-d", "nosuch"], 1, 'hsup: there is no driver "nosuch"; choose from '),
+        (["build", "-d", "nosuch"], 2, 'hsup: there is no driver "nosuch"; choose from '),
         (["start", "web=x"], 2, 'hsup: "web=x": the quantity must be a whole number'),
     ],
     ids=str,

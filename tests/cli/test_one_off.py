@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from hsup.errors import DriverError
+from hsup.errors import UsageError
 from hsup.supervision.port_reservation import PortReservation
 from tests.cli.calling import failed
 from tests.cli.telling import SIZED, TELLING
@@ -157,7 +157,7 @@ def test_a_mistake_of_a_driver_is_an_error_and_the_driver_closed(run: Run) -> No
 def test_a_driver_that_cannot_run_in_the_foreground_is_told(install: Installer) -> None:
     install("hsup-driver-telling", TELLING)
     error = failed("run", "-d", "telling", "true")
-    assert isinstance(error, DriverError)
+    assert isinstance(error, UsageError)
     assert '"telling"' in str(error)
 
 

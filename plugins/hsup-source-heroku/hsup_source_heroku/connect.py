@@ -18,12 +18,18 @@ def connect(settings: Settings, clock: Callable[[], float] = time.monotonic) -> 
 
     Raises UsageError if the application or the key is missing.
     """
-    if not settings.app:
-        raise UsageError("no Heroku application is given", hint="pass --app NAME, or set HSUP_APP")
+    app = application(settings)
     token = find(settings.environ)
     if token is None:
         raise UsageError(
             "there is no key for the Platform API",
             hint=f"set {TOKENS[0]} to a key ({CREATE_KEY}), or run heroku login",
         )
-    return settings.app, Client(api_url(settings.environ), token, Budget(), clock=clock)
+    return app, Client(api_url(settings.environ), token, Budget(), clock=clock)
+
+
+def application(settings: Settings) -> str:
+    """Return the name of the application. Raises UsageError without one."""
+    if not settings.app:
+        raise UsageError("no Heroku application is given", hint="pass --app NAME, or set HSUP_APP")
+    return settings.app

@@ -41,10 +41,11 @@ class HerokuSourceFactory:
         return create(settings)
 
     def check(self, path: Path | None, settings: Settings) -> Checked | None:
-        """Report no faults, as the platform has validated its releases."""
+        """Report no faults, as the platform has validated its releases. Raises UsageError."""
         from hsup.api import Checked
+        from hsup_source_heroku.connect import application
 
-        return None if path else Checked(f"the application {settings.app} on Heroku", ())
+        return None if path else Checked(f"the application {application(settings)} on Heroku", ())
 
 
 def _has_key(settings: Settings) -> bool:

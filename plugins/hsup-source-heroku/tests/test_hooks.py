@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from hsup.api import Checked, Claim, Settings
+from hsup.errors import UsageError
 from hsup_source_heroku.hooks import hsup_register_sources
 
 NETRC = "machine api.heroku.com login me password {}\n"
@@ -63,3 +64,9 @@ def test_to_check_an_application_asks_no_server() -> None:
     settings = Settings(directory="/", environ={}, app="shop")
     checked = hsup_register_sources()["heroku"].check(None, settings)
     assert checked == Checked("the application shop on Heroku", ())
+
+
+def test_what_has_no_name_cannot_be_checked() -> None:
+    settings = Settings(directory="/", environ={})
+    with pytest.raises(UsageError, match="no Heroku application is given"):
+        hsup_register_sources()["heroku"].check(None, settings)

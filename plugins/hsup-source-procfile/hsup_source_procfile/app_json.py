@@ -46,6 +46,11 @@ def parse(text: str) -> tuple[AppJson, tuple[Fault, ...]]:
     return _read(content)
 
 
+def size_place(process: str) -> str:
+    """Return where the size of a process type is, as a fault says it."""
+    return f'"size" of {_shown(process)}'
+
+
 def unused_quantities(app: AppJson, known: Collection[str]) -> tuple[Fault, ...]:
     """Return a warning for every quantity of an unknown process type, or the release phase."""
     return bounded_faults(_unused_quantities(app, frozenset(known)))
@@ -136,7 +141,7 @@ def _read_size(process: str, size: object) -> str | Fault:
     if _is_line(size):
         return size
     problem = f"must be the name of a dyno size, got {_shown(size)}"
-    return Fault(place=f'"size" of {_shown(process)}', problem=problem)
+    return Fault(place=size_place(process), problem=problem)
 
 
 def _is_line(value: object) -> TypeGuard[str]:

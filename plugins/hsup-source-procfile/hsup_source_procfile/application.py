@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
 from hsup.api import Settings
@@ -64,12 +65,16 @@ class Files(NamedTuple):
 
 
 class Application(NamedTuple):
-    """The content of the three files, with the faults of each."""
+    """The content of the three files, with the faults of each.
+
+    `lines` has the file and the line of each config var.
+    """
 
     name: str | None
     config: Mapping[str, str]
     processes: tuple[ProcessType, ...]
     faults: Mapping[str, Faults]
+    lines: Mapping[str, tuple[str, int]] = MappingProxyType({})
 
     def release(self, app: str, *, version: int = 1, slug: Slug | None = None) -> Release:
         """Return the release that the files describe."""
@@ -100,7 +105,7 @@ def read_application(files: Files) -> Application:
     Raises SourceError if a file cannot be read.
     """
     processes, procfile_faults = read_procfile(files.procfile)
-    config, env_faults = _read_config(files)
+    config, lines, env_faults = _read_config(files)
     app, app_faults = _read(
         os.path.join(files.directory, APP_JSON), app_json.parse, app_json.AppJson(), _ABSENT
     )
@@ -114,28 +119,30 @@ def read_application(files: Files) -> Application:
             **env_faults,
             APP_JSON: (*app_faults, *unused),
         },
+        lines=lines,
     )
 
 
-def _read_config(files: Files) -> tuple[dict[str, str], dict[str, Faults]]:
-    """Return the config vars of the env files, and the faults of each by its name."""
+def _read_config(
+    files: Files,
+) -> tuple[dict[str, str], dict[str, tuple[str, int]], dict[str, Faults]]:
+    """Return the config vars of the env files, their lines, and the faults of each by its name."""
     config: dict[str, str] = {}
+    lines: dict[str, tuple[str, int]] = {}  # those that take precedence
     faults: dict[str, Faults] = {}
     nothing: dict[str, str] = {}
-    port = ("", 0)  # the file and the line of the PORT that takes precedence
     for path in files.env or (os.path.join(files.directory, ENV),):
         numbers: dict[str, int] = {}
         parse = partial(_parse_env, files, config, numbers)
         more, its_faults = _read(path, parse, nothing, () if files.env else _ABSENT)
         config = {**config, **more}
         faults[files.name(path)] = its_faults
-        if _PORT in numbers:
-            port = (files.name(path), numbers[_PORT])
+        lines.update({name: (files.name(path), number) for name, number in numbers.items()})
     if not files.has_port and config.get(_PORT) and port_number(config[_PORT]) is None:
-        file, number = port
+        file, number = lines[_PORT]
         fault = Fault(place=f"line {number}", problem=f'"{_PORT}" {PORT_PROBLEM}')
         faults[file] = (*faults[file], fault)
-    return config, faults
+    return config, lines, faults
 
 
 def _parse_env(

@@ -6,8 +6,10 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from hsup.api import Checked, Settings
+from hsup.api import Checked, Origin, Settings
+from hsup_source_procfile.app_json import size_place
 from hsup_source_procfile.application import (
+    APP_JSON,
     PROCFILE,
     Application,
     Files,
@@ -59,6 +61,15 @@ def _checked(
         what=path_of(procfile),
         faults=tuple(one._replace(file=one.file and path_of(one.file)) for one in faults),
         release=None if application.faulty_file else application.release(app),
+        config_origins={
+            name: Origin(path_of(file), f"line {number}")
+            for name, (file, number) in application.lines.items()
+        },
+        size_origins={
+            one.name: Origin(path_of(APP_JSON), size_place(one.name))
+            for one in application.processes
+            if one.size is not None
+        },
     )
 
 

@@ -51,7 +51,7 @@ VM_TESTS ?= plugins/hsup-driver-libcontainer/tests ftest
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# ^C reaches make's shell, too, which waits for hsup; that ends with 130, which is no error here.
+# ^C reaches make and its shell, too, which wait for what runs; 130, with which that ends, is no error.
 demo: $(VENV)/demo ## start the example application
 	@echo "The web dyno serves http://127.0.0.1:5000 (curl it from another terminal); ^C stops."
 	@cd examples/hello && trap : INT && { ../../$(VENV)/bin/hsup start || [ $$? = 130 ]; }
@@ -195,8 +195,7 @@ $(VENV)/ready: pyproject.toml $(addsuffix /pyproject.toml,$(PLUGINS))
 
 $(VENV)/demo: pyproject.toml $(addsuffix /pyproject.toml,$(CORE))
 	@echo "installing hsup and what it needs into $(VENV)"
-	@.ci/make-venv $(PYTHON) $(VENV) $(CORE)
-	@touch $@
+	@trap : INT; .ci/make-venv $(PYTHON) $(VENV) $(CORE) && touch $@ || [ $$? = 130 ]
 
 $(VENV)/docs: $(VENV)/ready
 	@echo "installing what builds the pages"

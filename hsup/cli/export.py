@@ -14,9 +14,10 @@ from typing import Any
 import click
 
 from hsup import launch
+from hsup.cli import completing
 from hsup.cli.components import Components
 from hsup.cli.options import Options
-from hsup.cli.quantities import scale_request
+from hsup.cli.scaling import asked_by, quantities_option
 from hsup.cli.shared import SharingCommand
 from hsup.directories import is_trusted
 from hsup.errors import HsupError, UsageError
@@ -25,6 +26,7 @@ from hsup.exports.leftovers import has_mark, leftovers
 from hsup.exports.program import Export, Exported, Program
 from hsup.model import RELEASE_TYPE, DynoName, DynoSpec
 from hsup.numerals import whole_number
+from hsup.supervision.formation import ScaleRequest
 from hsup.supervision.options import SupervisorOptions
 from hsup.supervision.ports import AUTO, Ports
 from hsup.supervision.specs import SpecMaker
@@ -43,6 +45,8 @@ _TAKING_NUMBERS = {"docker-compose"}
 _HIGHEST_UID = 2**32 - 2
 #: The name or the number of a user that all other supervisors take.
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*\$?")
+#: What is no name of a directory: one may be called `./web=2`.
+_TYPE = re.compile(r"[^/=]*=")
 
 
 @click.command(
@@ -51,12 +55,17 @@ _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*\$?")
     epilog="""\b
 Examples:
   hsup export systemd                          print the units
+  hsup export systemd web=2 worker             two of web, one of worker
   hsup export systemd /etc/shop -m all=1,web=2
   hsup export supervisord /etc/supervisor/shop --user shop
   hsup export docker-compose .                 writes compose.yaml""",
 )
 @click.argument("form", metavar="FORMAT", type=click.Choice(tuple(_FORMATS)))
 @click.argument("directory", metavar="[DIRECTORY]", required=False, type=click.Path())
+@click.argument(
+    "types", metavar="[TYPE[=N]]...", nargs=-1, shell_complete=completing.types_and_sizes
+)
+@quantities_option("export")
 @click.option(
     "--user",
     metavar="NAME",
@@ -71,6 +80,8 @@ def command(
     /,
     form: str,
     directory: str | None,
+    types: tuple[str, ...],
+    quantities: str | None,
     *,
     user: str | None,
     force: bool,
@@ -79,9 +90,14 @@ def command(
     """Write configurations for another supervisor.
 
     FORMAT is systemd, supervisord, launchd or docker-compose. Without DIRECTORY, the files are
-    printed. As they contain the config vars, nobody else can read what is written.
+    printed; a first word such as web=2 is a TYPE. As they contain the config vars, nobody else can
+    read what is written.
     """
-    application = _exported(outer.refined(given), user)
+    if directory is not None and _TYPE.match(directory):
+        types, directory = (directory, *types), None
+    options, asked = asked_by(outer.refined(given), types, quantities)
+    may_follow = asked.quantities is None and quantities is None
+    application = _exported(options, asked, user, may_follow=may_follow)
     if application.ids is None and not (form in _TAKING_NUMBERS and application.user.isdigit()):
         warn(f'warning: this machine has no user "{application.user}" to run the dynos as')
     made = _FORMATS[form](application, os.path.abspath(directory or "."))
@@ -98,28 +114,31 @@ def command(
         warn(remark)
 
 
-def _exported(options: Options, user: str | None) -> Exported:
-    """Return what is to be exported. Raises HsupError."""
+def _exported(
+    options: Options, asked: ScaleRequest, user: str | None, *, may_follow: bool
+) -> Exported:
+    """Return what is to be exported. Raises HsupError.
+
+    If `may_follow` is set, the source may say how many dynos there are.
+    """
     parts = Components(options)
     release = parts.current_release()
+    if may_follow and parts.source_factory(parts.source_name()).follows_formation:
+        asked = asked._replace(follows_release=True)
     slug = release.slug if release.slug and release.slug.inode is not None else None
     if slug is None and not parts.settings.has_root:
         text = "cannot export a release whose code is not in a directory of a Procfile"
         raise UsageError(text, hint="name the directory of its code with --root")
     place = slug.location if slug else parts.settings.directory
-    asked = user or str(_owner(place))
-    account = _account(asked)
-    runs_as = account.pw_name if account and _USER.fullmatch(account.pw_name) else asked
-    if not _USER.fullmatch(runs_as):
-        text = f'"{runs_as}" is not the name of a user for another supervisor'
-        raise UsageError(text, hint="choose another user, or its number, with --user")
-    maker = _spec_maker(options)
+    runs_as, account = _user(user or str(_owner(place)))
+    maker = _spec_maker(options, asked)
     maker.check(release, is_first=True)
     phase = maker.release_phase(release)
     dynos = tuple(_program(spec) for spec in maker.specs(release).values())
     if not dynos:
         text = "there is nothing to export: the formation has no dynos"
         raise UsageError(text, hint="ask for some, as in -m all=1")
+    maker.tell_of_quantities(release, "export")
     return Exported(
         app=release.app,
         directory=place,
@@ -132,14 +151,24 @@ def _exported(options: Options, user: str | None) -> Exported:
     )
 
 
-def _spec_maker(options: Options) -> SpecMaker:
+def _user(asked: str) -> tuple[str, pwd.struct_passwd | None]:
+    """Return the user that was asked for, as other supervisors take it. Raises UsageError."""
+    account = _account(asked)
+    runs_as = account.pw_name if account and _USER.fullmatch(account.pw_name) else asked
+    if not _USER.fullmatch(runs_as):
+        text = f'"{runs_as}" is not the name of a user for another supervisor'
+        raise UsageError(text, hint="choose another user, or its number, with --user")
+    return runs_as, account
+
+
+def _spec_maker(options: Options, asked: ScaleRequest) -> SpecMaker:
     if options.port == AUTO:
         text = f"-p {AUTO} cannot be exported: a port that is free now may be taken later"
         raise UsageError(text, hint="choose a base: -p 7000")
     plan = SupervisorOptions(
         source_name="",
         driver_name="",
-        asked=scale_request(options),
+        asked=asked,
         has_metadata=options.has_metadata,
         port=options.port,
     )

@@ -5,24 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from hsup.cli import completing
 from hsup.cli.defaults import SCREEN_FORMAT
 from hsup.cli.options import Options
-from hsup.cli.quantities import scale_request
-from hsup.cli.shared import ON_OR_OFF, CheckedOption, SharingCommand, alternatives, called
+from hsup.cli.scaling import asked_by, is_typed, quantities_option
+from hsup.cli.shared import ON_OR_OFF, CheckedOption, SharingCommand, called
 from hsup.cli.starting import start
 from hsup.cli.supervising import Request
 from hsup.errors import UsageError
 from hsup.model import DynoName
 from hsup.numerals import whole_number
 
-_QUANTITIES = ("one", "release")
 #: The options that say how lines look, without what turns them off.
 _LOOKS = {"has_prefix": "prefix", "has_times": "timestamps"}
-#: Names nothing, and overrides the formation of a file.
-_NO_FORMATION = ","
 
 
 @click.command(
@@ -47,16 +43,7 @@ the release from the source again. USR1 prints a diagnostic log.""",
 @click.argument(
     "types", metavar="[TYPE[=N[:SIZE]]]...", nargs=-1, shell_complete=completing.types_and_sizes
 )
-@click.option(
-    "--quantities",
-    cls=CheckedOption,
-    type=click.Choice(_QUANTITIES),
-    expected=alternatives(_QUANTITIES),
-    envvar="HSUP_QUANTITIES",
-    help="What to start if no TYPE is given. one: one dyno of each type whose quantity is above "
-    "zero; release: as many as the release says.  [default: one; release on Heroku]  "
-    "[HSUP_QUANTITIES]",
-)
+@quantities_option("start")
 @click.option(
     "--stay/--no-stay",
     cls=CheckedOption,
@@ -150,14 +137,7 @@ def command(
     Exits with status 130 after SIGINT; after SIGTERM with 0, or 1 if a dyno had
     to be killed.
     """
-    options = outer.refined(given)
-    as_released = quantities == "release"
-    if as_released and _is_typed("quantities"):
-        if types or _is_typed("formation"):
-            text = "--quantities release cannot be used together with TYPE or --formation"
-            raise UsageError(text)
-        options = options.refined({"formation": _NO_FORMATION})  # that of a file or a variable
-    asked = scale_request(options, types, follows_release=as_released)
+    options, asked = asked_by(outer.refined(given), types, quantities)
     request = Request(
         options=options,
         asked=asked,
@@ -172,16 +152,6 @@ def command(
         may_follow=asked.quantities is None and quantities is None,
     )
     start(request)
-
-
-def _is_typed(name: str) -> bool:
-    """Tell whether a parameter was given on the command line, before or after the command."""
-    ctx: click.Context | None = click.get_current_context()
-    while ctx is not None:
-        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            return True
-        ctx = ctx.parent
-    return False
 
 
 def _called() -> dict[str, str]:
@@ -202,7 +172,7 @@ def _look(options: Options, **given: bool | None) -> dict[str, bool]:
     if form == SCREEN_FORMAT:
         return look
     for name, value in look.items():
-        if _is_typed(name):
+        if is_typed(name):
             option = f"--{'' if value else 'no-'}{_LOOKS[name]}"
             text = f'{option} applies only to the format for the screen, not to "{form}"'
             raise UsageError(text, hint=f"leave it out, or add --log-format {SCREEN_FORMAT}")

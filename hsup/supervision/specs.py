@@ -56,8 +56,8 @@ class SpecMaker:
             text = f"from port {base}, there are too few ports for types to be 100 apart"
             self._say(f"Warning: {text}; choose {highest} at most with -p")
 
-    def tell_of_quantities(self, release: Release) -> None:
-        """Say how many dynos the release asks for where fewer are started."""
+    def tell_of_quantities(self, release: Release, verb: str = "start") -> None:
+        """Say how many dynos the release asks for where fewer are started, or whatever it is."""
         names = self._options.asked.names(release)
         if self._options.asked.quantities is not None:
             return
@@ -69,7 +69,7 @@ class SpecMaker:
         ]
         if wanted:
             asked = ", ".join(wanted)
-            text = f"the release asks for {asked}; start as many with --quantities release"
+            text = f"the release asks for {asked}; {verb} as many with --quantities release"
             self._say(f"Notice: {text}")
 
     def _require_named_dynos(self, release: Release) -> None:

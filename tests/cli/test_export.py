@@ -178,3 +178,29 @@ def test_what_cannot_be_exported_is_told(tmp_path: Path) -> None:
         failed("export", "launchd", str(tmp_path / "file"))
     )
     assert 'has no process type "wbe"' in str(failed("export", "launchd", "-m", "wbe=2"))
+
+
+def exported_dynos(*words: str) -> list[str]:
+    ended = call("export", "systemd", *words)
+    assert ended.exit_code == 0, ended.exception
+    return re.findall(r"^# shop-(.*)\.service$", ended.output, re.MULTILINE)
+
+
+def test_quantities_are_asked_for_as_for_start(directory: Path) -> None:
+    (directory / "app.json").write_text('{"formation": {"web": {"quantity": 2}}}')
+    told = "the release asks for web=2; export as many with --quantities release\n"
+    assert f"hsup: Notice: {told}" in call("export", "systemd").output
+    assert exported_dynos() == ["web.1", "worker.1"]
+    assert told not in call("export", "systemd", "web=1").output
+    assert exported_dynos("--quantities", "release") == ["web.1", "web.2", "worker.1"]
+    assert exported_dynos("web=2") == ["web.1", "web.2"]
+    assert exported_dynos("worker=1", "web") == ["web.1", "worker.1"]
+    hint = "--quantities release cannot be used together with TYPE or --formation"
+    assert str(failed("export", "systemd", "--quantities", "release", "web=1")) == hint
+
+
+@pytest.mark.usefixtures("directory")
+def test_the_types_are_after_the_directory(tmp_path: Path) -> None:
+    there = tmp_path / "a=b"
+    call("export", "systemd", str(there), "web=2")
+    assert len([*there.glob("*.service")]) == 2

@@ -48,8 +48,8 @@ def demo(tmp_path: Path, index: socket.socket) -> Iterator[Demo]:
         return begun[-1]
 
     yield begin
-    for one in begun:
-        one.close()
+    for terminal in begun:
+        terminal.close()
 
 
 def assert_ends_quietly(terminal: Terminal) -> None:

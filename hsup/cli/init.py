@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from hsup.cli.config import working_directory
 from hsup.cli.options import Options
 from hsup.cli.shared import SharingCommand
 from hsup.errors import HsupError, UsageError
+from hsup.plugins.catalogue import other_procfiles
 from hsup.scaffold.compose import compose
 from hsup.scaffold.guess import Files, Guess
 from hsup.scaffold.languages import LANGUAGES
@@ -84,23 +86,28 @@ def _guess(files: Files) -> Guess:
     """Return the guess that says most. Raises UsageError if nothing can be guessed."""
     guesses = [one for look in (*LANGUAGES, compose) if (one := look(files)) is not None]
     best = next((one for one in guesses if one.types), None)
+    faults = tuple(files.faults.values())
     if best is None:
-        seen = (
-            f"{guesses[0].found} does not say how it is started"
-            if guesses
-            else "no known file was found"
-        )
+        seen = (*faults, *(f"{one.found} does not say how it is started" for one in guesses))
         raise UsageError(
-            f"cannot guess how the application in {files.directory} is started: {seen}",
-            hint='write a Procfile, with a line like "web: command"',
+            f"cannot guess how the application in {files.directory} is started: "
+            f"{next(iter(seen), 'no known file was found')}",
+            hint=_remedy(files.directory),
         )
     others = [
         one for one in guesses if one is not best and one.found.startswith(("compose", "docker"))
     ]
     return best._replace(
         config={key: value for one in (*others, best) for key, value in one.config.items()},
-        remarks=(*best.remarks, *(remark for one in others for remark in one.remarks)),
+        remarks=(*faults, *best.remarks, *(remark for one in others for remark in one.remarks)),
     )
+
+
+def _remedy(directory: Path) -> str:
+    """Return what to do where nothing can be guessed, for which another Procfile is a beginning."""
+    if near := [shlex.quote(name) for name in other_procfiles(str(directory))]:
+        return f"use hsup start -f {near[0]}, or copy it: cp {near[0]} Procfile"
+    return 'write a Procfile, with a line like "web: command"'
 
 
 def _contents(files: Files, guess: Guess) -> tuple[Mapping[str, str | None], tuple[str, ...]]:
@@ -114,13 +121,14 @@ def _contents(files: Files, guess: Guess) -> tuple[Mapping[str, str | None], tup
     env = _env(guess.config) if copied is None else copied
     name = re.sub(r"[^a-z0-9-]+", "-", directory.name.lower()).strip("-") or "app"
     formation = {one: {"quantity": 1} for one in guess.types if one != "release"}
+    developed, told = development_types(files, guess.types)
     contents = {
         "Procfile": _procfile(guess.types),
-        _DEV: _procfile(development_types(files, guess.types)) or None,
+        _DEV: _procfile(developed) or None,
         _ENV: env or None,
         "app.json": json.dumps({"name": name, "formation": formation}, indent=2) + "\n",
     }
-    return contents, remarks
+    return contents, (*told, *remarks)
 
 
 def _procfile(types: Mapping[str, str]) -> str:
@@ -138,8 +146,6 @@ def _text(path: Path) -> str | None:
 
 
 def _env(config: Mapping[str, str]) -> str:
-    import shlex
-
     quoted = (value if _PLAIN.fullmatch(value) else shlex.quote(value) for value in config.values())
     return "".join(f"{name}={value}\n" for name, value in zip(config, quoted, strict=True))
 

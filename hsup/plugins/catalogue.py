@@ -62,7 +62,7 @@ def no_source(settings: Settings, remedies: Mapping[str, str]) -> UsageError:
     """
     directory = settings.directory
     above = "" if settings.has_root else " or above it"
-    near = _other_procfiles(directory)
+    near = other_procfiles(directory)
     remedy = "write one with hsup init, or name one with -f"
     if near:
         import shlex  # slow to import, rarely needed
@@ -74,8 +74,8 @@ def no_source(settings: Settings, remedies: Mapping[str, str]) -> UsageError:
     return UsageError(text, hint=f"{remedy}{elsewhere}")
 
 
-def _other_procfiles(directory: str) -> list[str]:
-    """Return the names of files such as `Procfile.dev` or `procfile`."""
+def other_procfiles(directory: str) -> list[str]:
+    """Return the names of files such as `Procfile.dev` or `procfile`, in their order."""
     try:
         names = os.listdir(directory)
     except OSError:

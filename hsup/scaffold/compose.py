@@ -34,7 +34,7 @@ def compose(files: Files) -> Guess | None:
     config: dict[str, str] = {}
     remarks: list[str] = []
     text = files.text(found)
-    services = _services(text)
+    services = _services(files, found, text)
     for name, service in services.items():
         try:
             type_name, command = _type_name(name, types), _command(service)
@@ -101,10 +101,11 @@ def _hosts(key: str, value: str) -> Iterator[str]:
             yield host
 
 
-def _services(text: str) -> Mapping[str, Mapping[str, Any]]:
+def _services(files: Files, name: str, text: str) -> Mapping[str, Mapping[str, Any]]:
     try:
         content = load(text)
-    except ValueError:
+    except ValueError as error:
+        files.faults[name] = f"{name}: must be YAML: {error}"
         return {}
     services = content.get("services") if isinstance(content, dict) else None
     if not isinstance(services, dict):

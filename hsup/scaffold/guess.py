@@ -34,6 +34,8 @@ class Files:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        #: What is wrong with those that were read, by name.
+        self.faults: dict[str, str] = {}
 
     def has(self, name: str) -> bool:
         """Tell whether there is a file, or a directory, of a name."""
@@ -47,23 +49,39 @@ class Files:
             )
 
     def text(self, name: str) -> str:
-        """Return the content of a file, "" if it cannot be read as text."""
+        """Return the content of a file, "" if it cannot be read as text, or is not there."""
         try:
-            return (self.directory / name).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
-            return ""
+            return (self.directory / name).read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError:
+            self.faults[name] = f"{name}: must be UTF-8 text"
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            self.faults[name] = f"{name}: cannot be read: {error.strerror}"
+        return ""
 
     def json(self, name: str) -> dict[str, Any]:
         """Return the object in a file of JSON, an empty one if there is none."""
-        try:
-            value = json.loads(self.text(name))
-        except (ValueError, RecursionError):
+        text = self.text(name)
+        if name in self.faults:
             return {}
-        return value if isinstance(value, dict) else {}
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError as error:
+            place = f"line {error.lineno}, column {error.colno}"
+            self.faults[name] = f"{name}: {place}: must be JSON: {error.msg.lower()}"
+            return {}
+        except (ValueError, RecursionError) as error:
+            self.faults[name] = f"{name}: must be JSON: {_reason(error)}"
+            return {}
+        if not isinstance(value, dict):
+            self.faults[name] = f"{name}: must be an object of JSON"
+            return {}
+        return value
 
     def scripts(self) -> dict[str, str]:
         """Return the scripts of `package.json` by name."""
-        scripts = self.json("package.json").get("scripts")
+        scripts = self.json("package.json").get("scripts") if self.has("package.json") else None
         named = scripts.items() if isinstance(scripts, dict) else ()
         return {name: line for name, line in named if isinstance(line, str)}
 
@@ -71,7 +89,8 @@ class Files:
         """Return the content of a file of TOML, empty if it has none."""
         try:
             return tomllib.loads(self.text(name))
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError) as error:
+            self.faults[name] = f"{name}: must be TOML: {_reason(error)}"
             return {}
 
     def gems(self) -> set[str]:
@@ -89,6 +108,10 @@ class Files:
             listed = _below(self.toml(file), *keys)
             named += [found[1] for one in listed if (found := _REQUIREMENT.match(one))]
         return {name.lower().replace("_", "-") for name in named}
+
+
+def _reason(error: Exception) -> str:
+    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
 def _below(value: object, *keys: str) -> Iterable[str]:

@@ -5,11 +5,13 @@ The commands are those that Heroku's buildpacks and the frameworks' manuals name
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from hsup.scaffold.guess import CONTROL, Files, Guess
+from hsup.scaffold.servers import serving
 
 
 def node(files: Files) -> Guess | None:
@@ -20,18 +22,26 @@ def node(files: Files) -> Guess | None:
     run = package_manager(files)
     scripts = files.scripts()
     types: dict[str, str] = {}
+    told = None
+    main = _main(package)
     if "start" in scripts:
-        types["web"] = f"{run} start"
+        types["web"], told = serving(run, "start", scripts)
     elif files.has("server.js"):
         types["web"] = "node server.js"
-    elif (main := package.get("main")) and isinstance(main, str) and not CONTROL.search(main):
+    elif main and (files.has(main) or "dev" not in scripts):
         types["web"] = f"node {shlex.quote(main)}"
     elif "dev" in scripts:
-        types["web"] = f"{run} run dev"
+        types["web"], told = serving(run, "dev", scripts)
     for name in ("worker", "clock", "scheduler"):
         if name in scripts:
             types[name] = f"{run} run {name}"
-    return Guess("package.json", types)
+    return Guess("package.json", types, remarks=(told,) if told else ())
+
+
+def _main(package: Mapping[str, object]) -> str | None:
+    """Return the module that a package is run from; it may have to be built first."""
+    main = package.get("main")
+    return main if isinstance(main, str) and main and not CONTROL.search(main) else None
 
 
 def package_manager(files: Files) -> str:
@@ -139,7 +149,7 @@ def others(files: Files) -> Guess | None:
     commands = {
         "go.mod": "go run .",
         "Cargo.toml": "cargo run --release",
-        "mix.exs": "mix phx.server" if files.has("lib") else "mix run --no-halt",
+        "mix.exs": "mix phx.server" if _has_phoenix(files) else "mix run --no-halt",
         "composer.json": "php -S 0.0.0.0:$PORT -t " + ("public" if files.has("public") else "."),
         "pom.xml": "java -Dserver.port=$PORT -jar target/*.jar",
         "build.gradle": "java -Dserver.port=$PORT -jar build/libs/*.jar",
@@ -149,6 +159,10 @@ def others(files: Files) -> Guess | None:
     }
     found = next((name for name in commands if files.has(name)), None)
     return None if found is None else Guess(found, {"web": commands[found]})
+
+
+def _has_phoenix(files: Files) -> bool:
+    return re.search(r"^[^#\n]*\{:phoenix,", files.text("mix.exs"), re.MULTILINE) is not None
 
 
 #: The most telling ones first.

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from hsup.model import RELEASE_TYPE
 from hsup.scaffold.guess import Files
 from hsup.scaffold.languages import package_manager
+from hsup.scaffold.servers import serving
 
 _NAME = re.compile(r"\w[\w:.-]{0,127}", re.ASCII)
 _WORD_OF_NAME = re.compile(r"[^:_.-]+")
@@ -32,22 +33,29 @@ _SERVING = {"", "serve", "start", "web"}
 _RUNNERS = {"npm", "yarn", "pnpm", "bun", "run-p", "npm-run-all", "npm-run-all2", "concurrently"}
 
 
-def development_types(files: Files, types: Mapping[str, str]) -> dict[str, str]:
-    """Return the types of a Procfile for development, none if scripts add nothing to `types`.
+def development_types(
+    files: Files, types: Mapping[str, str]
+) -> tuple[Mapping[str, str], tuple[str, ...]]:
+    """Return the types of a Procfile for development, and what was not understood.
 
-    A script such as `dev` or `dev:worker` takes the place of the type, and those that watch are
-    added. What a script or a type runs by itself is left to it.
+    There are none if scripts add nothing to `types`. A script such as `dev` or `dev:worker` takes
+    the place of the type, and those that watch are added. What a script or a type runs by itself
+    is left to it.
     """
     run, scripts = package_manager(files), files.scripts()
     found = {name: line for name, line in types.items() if name != RELEASE_TYPE}
     developed = {name: scripts[name] for name in scripts if _is_for_development(name, types)}
     runs = {name: _reached(scripts, line) & developed.keys() for name, line in found.items()}
     is_final = {name for name in found if runs[name]}
+    remarks: list[str] = []
     for script in _started(developed, set().union(*runs.values())):
         if name := _free_name(script, found, is_final):
-            found[name] = f"{run} run {script}"
+            found[name], told = f"{run} run {script}", None
+            if name == "web":
+                found[name], told = serving(run, script, scripts)
+            remarks += [told] if told else []
             is_final.add(name)
-    return {} if found.items() <= types.items() else found
+    return ({}, ()) if found.items() <= types.items() else (found, tuple(remarks))
 
 
 def _started(scripts: Mapping[str, str], left: set[str]) -> list[str]:

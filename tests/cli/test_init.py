@@ -102,6 +102,37 @@ def test_what_cannot_be_guessed_is_told(application: Path) -> None:
     assert f"cannot guess how the application in {application} is started: no known file" in told
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "fault"),
+    [
+        ("package.json", b'{\n "a": 1,\n}', "line 3, column 1: must be JSON: expecting property"),
+        ("package.json", b"[]", "must be an object of JSON"),
+        ("package.json", b"\xff", "must be UTF-8 text"),
+        ("package.json", b"[" * 99999, "must be JSON: it is nested too deeply"),
+        ("pyproject.toml", b"\n=", "must be TOML: Invalid statement (at line 2, column 1)"),
+        ("compose.yaml", b"a: [", "must be YAML: "),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_told(
+    application: Path, name: str, content: bytes, fault: str
+) -> None:
+    (application / "package.json").unlink()
+    (application / name).write_bytes(content)
+    text = f"cannot guess how the application in {application} is started: {name}: {fault}"
+    assert str(failed("init")).startswith(text)
+    (application / "go.mod").touch()
+    ended = call("init", "--yes")
+    assert f"hsup: {name}: {fault}" in ended.output
+    assert (application / "Procfile").read_text() == "web: go run .\n"
+
+
+def test_another_procfile_is_a_beginning(application: Path) -> None:
+    (application / "package.json").unlink()
+    (application / "Procfile.dev").write_text("web: x\n")
+    hint = "use hsup start -f Procfile.dev, or copy it: cp Procfile.dev Procfile"
+    assert str(failed("init")).endswith(f"no known file was found; {hint}")
+
+
 def test_a_file_that_cannot_be_written_is_told(application: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))

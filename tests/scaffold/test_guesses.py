@@ -54,6 +54,11 @@ def package(**scripts: str) -> str:
         ({"package.json": r'{"main": "a.js\nworker: touch x"}'}, {}),
         ({"package.json": '{"main": ["x"]}'}, {}),
         (
+            {"package.json": '{"main": "gone.js", "scripts": {"dev": "x"}}'},
+            {"web": "npm run dev"},
+        ),
+        ({"package.json": "\ufeff" + package(start="x")}, {"web": "npm start"}),
+        (
             {
                 "manage.py": "",
                 "a b/wsgi.py": "",
@@ -62,7 +67,7 @@ def package(**scripts: str) -> str:
             },
             {"web": "gunicorn shop.wsgi", "release": "python3 manage.py migrate --noinput"},
         ),
-        ({"package.json": package(dev="vite")}, {"web": "npm run dev"}),
+        ({"package.json": package(dev="x")}, {"web": "npm run dev"}),
         (
             {"Gemfile": "gem 'rails'\n  gem \"sidekiq\", '~> 7'\n", "db/migrate/1.rb": ""},
             {
@@ -127,6 +132,11 @@ def package(**scripts: str) -> str:
             {"jobs/__init__.py": "app = Celery()", "requirements.txt": "celery"},
             {"worker": "celery -A jobs worker"},
         ),
+        ({"mix.exs": '[\n  {:phoenix, "~> 1.7"}\n]'}, {"web": "mix phx.server"}),
+        (
+            {"mix.exs": '# {:phoenix, "1"}\n{:phoenix_pubsub, "2"}', "lib/x.ex": ""},
+            {"web": "mix run --no-halt"},
+        ),
         ({"go.mod": ""}, {"web": "go run ."}),
         ({"Cargo.toml": ""}, {"web": "cargo run --release"}),
         ({"composer.json": "", "public/index.php": ""}, {"web": "php -S 0.0.0.0:$PORT -t public"}),
@@ -140,6 +150,62 @@ def test_types_are_guessed_from_what_is_there(
     guess = guessed(write(files))
     assert guess is not None
     assert dict(guess.types) == types
+
+
+@pytest.mark.parametrize(
+    ("line", "lock", "command"),
+    [
+        ("vite", "", "npm start -- --port $PORT"),
+        ("tsc -b && vite preview --host", "", "npm start -- --port $PORT"),
+        ("NODE_ENV=x npx astro dev", "pnpm-lock.yaml", "pnpm start --port $PORT"),
+        ("cross-env A=1 ng serve", "yarn.lock", "yarn start --port $PORT"),
+        ("webpack serve --mode development", "bun.lock", "bun start --port $PORT"),
+        ("npm run a", "", "npm run a -- --port $PORT"),
+        # These look at PORT, do not serve, or know it.
+        ("next dev", "", "npm start"),
+        ("vite build && node server.js", "", "npm start"),
+        ("webpack --watch", "", "npm start"),
+        ("vite --port ${PORT:-80}", "", "npm start"),
+        ("npm run gone", "", "npm start"),
+        ("npm run start", "", "npm start"),
+    ],
+)
+def test_a_script_serves_on_the_port_of_the_dyno(
+    write: Write, line: str, lock: str, command: str
+) -> None:
+    guess = guessed(write({"package.json": package(start=line, a="vite"), lock or "x": ""}))
+    assert guess == Guess("package.json", {"web": command})
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("vite --port 3000", "names port 3000: write $PORT there"),
+        ("next dev -p3001", "names port 3001: write $PORT there"),
+        ("PORT=3002 react-scripts start", "names port 3002: write $PORT there"),
+        ("run 'vite' \"x\"", "runs vite at a port of its own: add --port $PORT to it"),
+        ("vite & node x", "runs vite at a port of its own: add --port $PORT to it"),
+    ],
+)
+def test_a_script_that_may_serve_elsewhere_is_told(write: Write, line: str, told: str) -> None:
+    files = write({"package.json": package(start=line)})
+    assert guessed(files) == Guess(
+        "package.json", {"web": "npm start"}, remarks=(f'script "start" {told}',)
+    )
+    types = {"web": "x"}
+    write({"package.json": package(dev=line)})
+    assert development_types(files, types) == (
+        {"web": "npm run dev"},
+        (f'script "dev" {told}',),
+    )
+
+
+def test_the_scripts_of_a_procfile_for_development_serve_on_the_port_of_the_dyno(
+    write: Write,
+) -> None:
+    files = write({"package.json": package(start="x", dev="vite")})
+    types = {"web": "npm run dev -- --port $PORT"}
+    assert development_types(files, {"web": "npm start"}) == (types, ())
 
 
 @pytest.mark.parametrize(
@@ -213,7 +279,7 @@ def test_celery_without_an_application_is_told(write: Write) -> None:
         ),
         # What a script runs itself is started once.
         (
-            {"start": "npm run dev", "dev": "vite", "watch:css": "x"},
+            {"start": "npm run dev", "dev": "x", "watch:css": "x"},
             {"web": "npm start", "css": "npm run watch:css"},
         ),
         ({"start": "npm run dev", "dev": "run-p dev:*", "dev:css": "x"}, {}),
@@ -240,14 +306,14 @@ def test_scripts_for_development_are_types_of_another_procfile(
     files = write({"package.json": package(**scripts)})
     guess = guessed(files)
     assert guess is not None
-    assert development_types(files, guess.types) == types
+    assert development_types(files, guess.types) == (types, ())
 
 
 def test_scripts_that_watch_are_beside_any_application(write: Write) -> None:
     files = write({"index.html": "", "package.json": package(**{"css:watch": "x"}), "bun.lock": ""})
     types = {"web": "python3 -m http.server $PORT", "release": "x"}
     expected = {"web": types["web"], "css": "bun run css:watch"}
-    assert development_types(files, types) == expected
+    assert development_types(files, types) == (expected, ())
 
 
 @pytest.mark.parametrize(

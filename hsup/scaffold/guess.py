@@ -51,7 +51,7 @@ class Files:
     def text(self, name: str) -> str:
         """Return the content of a file, "" if it cannot be read as text, or is not there."""
         try:
-            return (self.directory / name).read_text(encoding="utf-8-sig")
+            return self._read(name)
         except UnicodeDecodeError:
             self.faults[name] = f"{name}: must be UTF-8 text"
         except FileNotFoundError:
@@ -59,6 +59,16 @@ class Files:
         except OSError as error:
             self.faults[name] = f"{name}: cannot be read: {error.strerror}"
         return ""
+
+    def code(self, path: Path) -> str:
+        """Return the content of one of many files, of which nothing is told: "" without any."""
+        try:
+            return self._read(path)
+        except (OSError, UnicodeDecodeError):
+            return ""
+
+    def _read(self, path: Path | str) -> str:
+        return (self.directory / path).read_text(encoding="utf-8-sig")
 
     def json(self, name: str) -> dict[str, Any]:
         """Return the object in a file of JSON, an empty one if there is none."""

@@ -7,40 +7,54 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from hsup.scaffold.guess import CONTROL, Files, Guess
 from hsup.scaffold.servers import serving
+
+#: Where a module makes an application of a framework.
+_APPLICATION = re.compile(
+    r"^(\w+)(?: *:[^=\n]+)? *= *(?:\w+\.)?(FastAPI|Flask|Starlette)\(", re.MULTILINE
+)
+#: Directories whose applications are not the one that is served.
+_APART = {"docs", "examples", "test", "tests", "venv"}
+_ASGI = {"FastAPI", "Starlette"}
+_AT_PORT = "--host 0.0.0.0 --port $PORT"
 
 
 def node(files: Files) -> Guess | None:
     """Guess from `package.json`: its scripts, run by the package manager of the lock file."""
     if not files.has("package.json"):
         return None
-    package = files.json("package.json")
-    run = package_manager(files)
-    scripts = files.scripts()
+    run, scripts = package_manager(files), files.scripts()
     types: dict[str, str] = {}
     told = None
-    main = _main(package)
+    main = _main(files)
     if "start" in scripts:
         types["web"], told = serving(run, "start", scripts)
     elif files.has("server.js"):
         types["web"] = "node server.js"
     elif main and (files.has(main) or "dev" not in scripts):
         types["web"] = f"node {shlex.quote(main)}"
-    elif "dev" in scripts:
-        types["web"], told = serving(run, "dev", scripts)
     for name in ("worker", "clock", "scheduler"):
         if name in scripts:
             types[name] = f"{run} run {name}"
     return Guess("package.json", types, remarks=(told,) if told else ())
 
 
-def _main(package: Mapping[str, object]) -> str | None:
+def frontend(files: Files) -> Guess | None:
+    """Guess from a script of `package.json` that may be only for a part of an application."""
+    scripts = files.scripts()
+    if "dev" not in scripts:
+        return None
+    line, told = serving(package_manager(files), "dev", scripts)
+    return Guess("package.json", {"web": line}, remarks=(told,) if told else ())
+
+
+def _main(files: Files) -> str | None:
     """Return the module that a package is run from; it may have to be built first."""
-    main = package.get("main")
+    main = files.json("package.json").get("main")
     return main if isinstance(main, str) and main and not CONTROL.search(main) else None
 
 
@@ -62,11 +76,16 @@ def rails(files: Files) -> Guess | None:
     gems = files.gems()
     types: dict[str, str] = {}
     if files.has("config/puma.rb"):
-        types["web"] = "bundle exec puma -C config/puma.rb"
+        has_port = "PORT" in files.text("config/puma.rb")
+        types["web"] = f"bundle exec puma -C config/puma.rb{'' if has_port else ' -p $PORT'}"
     elif "rails" in gems or files.has("bin/rails"):
         types["web"] = "bin/rails server -b 0.0.0.0 -p $PORT"
     elif files.has("config.ru"):
         types["web"] = "bundle exec rackup config.ru -o 0.0.0.0 -p $PORT"
+    elif "sinatra" in gems and (
+        script := _first(files, "app.rb", "main.rb", "server.rb", "web.rb")
+    ):
+        types["web"] = f"bundle exec ruby {script} -o 0.0.0.0 -p $PORT"
     workers = {
         "sidekiq": "bundle exec sidekiq",
         "good_job": "bundle exec good_job start",
@@ -79,6 +98,10 @@ def rails(files: Files) -> Guess | None:
     if files.has("db/migrate"):
         types["release"] = "bin/rails db:migrate"
     return Guess("Gemfile", types)
+
+
+def _first(files: Files, *names: str) -> str | None:
+    return next((name for name in names if files.has(name)), None)
 
 
 def django(files: Files) -> Guess | None:
@@ -112,7 +135,7 @@ def _module(files: Files, *patterns: str, text: str = "") -> str | None:
     """Return the first module whose file matches a pattern, and has a text; None without one."""
     for path in files.matching(*patterns):
         name = _module_name(path)
-        if all(map(str.isidentifier, name.split("."))) and text in files.text(str(path)):
+        if all(map(str.isidentifier, name.split("."))) and text in files.code(path):
             return name
     return None
 
@@ -122,32 +145,68 @@ def _module_name(path: Path) -> str:
 
 
 def python(files: Files) -> Guess | None:
-    """Guess from the packages of a Python application: FastAPI, Flask, or a script."""
-    named = ("requirements.txt", "pyproject.toml", "Pipfile")
-    found = next((name for name in named if files.has(name)), None)
+    """Guess from a Python application: FastAPI, Flask, Streamlit, or a script."""
+    scripts = ("app.py", "main.py", "wsgi.py", "web.py")
+    found = _first(files, "requirements.txt", "pyproject.toml", "Pipfile", *scripts)
     if found is None:
         return None
+    types, remarks = _celery(files)
+    if web := _python_web(files, _first(files, *scripts)):
+        types = {"web": web} | types
+        if files.has("worker.py"):
+            types.setdefault("worker", "python3 worker.py")
+    return Guess(found, types, remarks=remarks)
+
+
+def _python_web(files: Files, script: str | None) -> str | None:
+    """Return the command that serves an application, None if there is none to be seen."""
     packages = files.python_packages()
-    module = next((one for one in ("app", "main", "wsgi", "web") if files.has(f"{one}.py")), None)
-    worker, remarks = _celery(files)
+    if script and "streamlit" in packages:
+        return f"streamlit run {script} --server.address 0.0.0.0 --server.port $PORT"
+    module, name, framework = next(_python_applications(files), (None, "app", ""))
+    if module is None and script:
+        module = script.removesuffix(".py")
     if module is None:
-        return Guess(found, worker, remarks=remarks)
-    types = {"web": f"python3 {module}.py"}
-    if packages & {"fastapi", "starlette"}:
-        types["web"] = f"uvicorn {module}:app --host 0.0.0.0 --port $PORT"
-    elif "gunicorn" in packages:
-        types["web"] = f"gunicorn {module}:app"
-    elif "flask" in packages:
-        types["web"] = f"flask --app {module} run --host 0.0.0.0 --port $PORT"
-    if files.has("worker.py"):
-        types["worker"] = "python3 worker.py"
-    return Guess(found, types | worker, remarks=remarks)
+        return None
+    if framework in _ASGI or (not framework and packages & {"fastapi", "starlette"}):
+        return f"uvicorn {module}:{name} --host 0.0.0.0 --port $PORT"
+    if "gunicorn" in packages:
+        return f"gunicorn {module}:{name}"
+    if framework or "flask" in packages:
+        return f"flask --app {module}{'' if name == 'app' else f':{name}'} run {_AT_PORT}"
+    return f"python3 {script}" if script else None
+
+
+def _python_applications(files: Files) -> Iterator[tuple[str, str, str]]:
+    """Yield modules that make an application, its name there, and its framework."""
+    for path in files.matching("*.py", "*/*.py", "*/*/*.py"):
+        module = _module_name(path).removesuffix(".__init__")
+        is_importable = all(map(str.isidentifier, module.split(".")))
+        if (
+            is_importable
+            and path.parts[0] not in _APART
+            and (made := _APPLICATION.search(files.code(path)))
+        ):
+            yield module, made[1], made[2]
+
+
+def go(files: Files) -> Guess | None:
+    """Guess from `go.mod`: the program in its directory, or those below `cmd`."""
+    if not files.has("go.mod"):
+        return None
+    programs = [path.parent.name for path in files.matching("cmd/*/main.go")]
+    if not programs or files.has("main.go"):
+        return Guess("go.mod", {"web": "go run ."})
+    web = next((one for one in ("web", "server", "api") if one in programs), programs[0])
+    types = {"web": f"go run {shlex.quote(f'./cmd/{web}')}"}
+    if "worker" in programs and web != "worker":
+        types["worker"] = "go run ./cmd/worker"
+    return Guess("go.mod", types)
 
 
 def others(files: Files) -> Guess | None:
     """Guess from the file of another language's build tool."""
     commands = {
-        "go.mod": "go run .",
         "Cargo.toml": "cargo run --release",
         "mix.exs": "mix phx.server" if _has_phoenix(files) else "mix run --no-halt",
         "composer.json": "php -S 0.0.0.0:$PORT -t " + ("public" if files.has("public") else "."),
@@ -155,9 +214,8 @@ def others(files: Files) -> Guess | None:
         "build.gradle": "java -Dserver.port=$PORT -jar build/libs/*.jar",
         "build.gradle.kts": "java -Dserver.port=$PORT -jar build/libs/*.jar",
         "deno.json": "deno task start",
-        "index.html": "python3 -m http.server $PORT",
     }
-    found = next((name for name in commands if files.has(name)), None)
+    found = _first(files, *commands)
     return None if found is None else Guess(found, {"web": commands[found]})
 
 
@@ -165,5 +223,14 @@ def _has_phoenix(files: Files) -> bool:
     return re.search(r"^[^#\n]*\{:phoenix,", files.text("mix.exs"), re.MULTILINE) is not None
 
 
+def static(files: Files) -> Guess | None:
+    """Guess from pages that need no program but a server."""
+    has_pages = files.has("index.html")
+    return Guess("index.html", {"web": "python3 -m http.server $PORT"}) if has_pages else None
+
+
 #: The most telling ones first.
-LANGUAGES: tuple[Callable[[Files], Guess | None], ...] = (django, rails, node, python, others)
+LANGUAGES: tuple[Callable[[Files], Guess | None], ...] = (
+    *(django, rails, node, python, go, others),
+    *(frontend, static),
+)

@@ -14,6 +14,8 @@ from hsup.scaffold.servers import serving
 _NAME = re.compile(r"\w[\w:.-]{0,127}", re.ASCII)
 _WORD_OF_NAME = re.compile(r"[^:_.-]+")
 _WORD_OF_LINE = re.compile(r"[^\s\"'&;|,]+")
+#: Begins what a script `dev` replaces; beside a program of another language, it serves assets.
+_NODE = re.compile(r"(?:npm|yarn|pnpm|bun|node)\b")
 _PREFIX = re.compile(r"^(npm|yarn|pnpm|bun):")
 
 #: What a script for development has in its name.
@@ -47,9 +49,10 @@ def development_types(
     developed = {name: scripts[name] for name in scripts if _is_for_development(name, types)}
     runs = {name: _reached(scripts, line) & developed.keys() for name, line in found.items()}
     is_final = {name for name in found if runs[name]}
+    served = "web" if _NODE.match(found.get("web", "node")) else "assets"
     remarks: list[str] = []
     for script in _started(developed, set().union(*runs.values())):
-        if name := _free_name(script, found, is_final):
+        if name := _free_name(script, found, is_final, served):
             found[name], told = f"{run} run {script}", None
             if name == "web":
                 found[name], told = serving(run, script, scripts)
@@ -114,18 +117,18 @@ def _words(line: str) -> list[str]:
     return [_PREFIX.sub("", word) for word in _WORD_OF_LINE.findall(line)]
 
 
-def _free_name(script: str, found: Container[str], is_final: set[str]) -> str | None:
+def _free_name(script: str, found: Container[str], is_final: set[str], served: str) -> str | None:
     """Return the process type of a script, None for another one that serves.
 
-    `watch:css` is `css`, and `dev:server` is `web`. A type that is not `is_final` gives its place
-    to one with `dev`, and to none that only watches.
+    `watch:css` is `css`, and `dev` is what is `served`, as is `dev:server`. A type that is not
+    `is_final` gives its place to one with `dev`, and to none that only watches.
     """
     words = _WORD_OF_NAME.findall(script)
     is_served = _WATCH not in words
     name = "-".join(word for word in words if word not in _PLAIN)
     if is_served and name in _SERVING:
-        return None if "web" in is_final else "web"
-    if is_served and name == "server" and "web" not in is_final:
-        return "web"
+        return None if served in is_final else served
+    if is_served and name == "server" and served not in is_final:
+        return served
     is_free = name not in (is_final if is_served else found)
     return (name or _WATCH) if is_free and name != RELEASE_TYPE else "-".join(words)

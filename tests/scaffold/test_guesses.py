@@ -29,7 +29,8 @@ def write(tmp_path: Path) -> Write:
 
 
 def guessed(files: Files) -> Guess | None:
-    return next((one for look in LANGUAGES if (one := look(files))), None)
+    guesses = [one for look in LANGUAGES if (one := look(files))]
+    return next((one for one in guesses if one.types), next(iter(guesses), None))
 
 
 def package(**scripts: str) -> str:
@@ -77,8 +78,16 @@ def package(**scripts: str) -> str:
             },
         ),
         (
-            {"Gemfile": "gem 'puma'", "config/puma.rb": ""},
+            {"Gemfile": "gem 'puma'", "config/puma.rb": "port ENV['PORT']"},
             {"web": "bundle exec puma -C config/puma.rb"},
+        ),
+        (
+            {"Gemfile": "gem 'puma'", "config/puma.rb": "threads 1, 1"},
+            {"web": "bundle exec puma -C config/puma.rb -p $PORT"},
+        ),
+        (
+            {"Gemfile": "gem 'sinatra'", "main.rb": ""},
+            {"web": "bundle exec ruby main.rb -o 0.0.0.0 -p $PORT"},
         ),
         (
             {"Gemfile": "gem 'sinatra'", "config.ru": ""},
@@ -131,6 +140,40 @@ def package(**scripts: str) -> str:
         (
             {"jobs/__init__.py": "app = Celery()", "requirements.txt": "celery"},
             {"worker": "celery -A jobs worker"},
+        ),
+        (
+            {"main.py": "import flask\nserver = flask.Flask(__name__)\n"},
+            {"web": "flask --app main:server run --host 0.0.0.0 --port $PORT"},
+        ),
+        (
+            {"requirements.txt": "", "shop/main.py": "api: FastAPI = FastAPI()\n"},
+            {"web": "uvicorn shop.main:api --host 0.0.0.0 --port $PORT"},
+        ),
+        (
+            {
+                "requirements.txt": "gunicorn",
+                "examples/a.py": "app = Flask('a')\n",
+                "shop/__init__.py": "app = Flask('shop')\n",
+            },
+            {"web": "gunicorn shop:app"},
+        ),
+        (
+            {"requirements.txt": "streamlit", "app.py": ""},
+            {"web": "streamlit run app.py --server.address 0.0.0.0 --server.port $PORT"},
+        ),
+        (
+            {"go.mod": "", "cmd/api/main.go": "", "cmd/worker/main.go": ""},
+            {"web": "go run ./cmd/api", "worker": "go run ./cmd/worker"},
+        ),
+        ({"go.mod": "", "main.go": "", "cmd/tool/main.go": ""}, {"web": "go run ."}),
+        # What a package.json has beside another language may be for its assets alone.
+        (
+            {"composer.json": "", "package.json": package(dev="vite")},
+            {"web": "php -S 0.0.0.0:$PORT -t ."},
+        ),
+        (
+            {"index.html": "", "package.json": package(dev="vite")},
+            {"web": "npm run dev -- --port $PORT"},
         ),
         ({"mix.exs": '[\n  {:phoenix, "~> 1.7"}\n]'}, {"web": "mix phx.server"}),
         (
@@ -192,7 +235,7 @@ def test_a_script_that_may_serve_elsewhere_is_told(write: Write, line: str, told
     assert guessed(files) == Guess(
         "package.json", {"web": "npm start"}, remarks=(f'script "start" {told}',)
     )
-    types = {"web": "x"}
+    types = {"web": "npm start"}
     write({"package.json": package(dev=line)})
     assert development_types(files, types) == (
         {"web": "npm run dev"},
@@ -225,6 +268,15 @@ def test_the_scripts_of_a_procfile_for_development_serve_on_the_port_of_the_dyno
 def test_of_files_that_say_nothing_nothing_is_guessed(write: Write, name: str, text: str) -> None:
     guess = guessed(write({name: text}))
     assert guess is None or not guess.types
+
+
+def test_of_code_that_is_not_text_nothing_is_told(write: Write, tmp_path: Path) -> None:
+    files = write({"requirements.txt": ""})
+    (tmp_path / "app.py").write_bytes(b"\xff")
+    guess = guessed(files)
+    assert guess is not None
+    assert guess.types == {"web": "python3 app.py"}
+    assert not files.faults
 
 
 def test_celery_without_an_application_is_told(write: Write) -> None:
@@ -314,6 +366,12 @@ def test_scripts_that_watch_are_beside_any_application(write: Write) -> None:
     types = {"web": "python3 -m http.server $PORT", "release": "x"}
     expected = {"web": types["web"], "css": "bun run css:watch"}
     assert development_types(files, types) == (expected, ())
+
+
+def test_assets_are_developed_beside_a_program_of_another_language(write: Write) -> None:
+    files = write({"package.json": package(dev="vite", start="x")})
+    types = {"web": "php -S 0.0.0.0:$PORT"}
+    assert development_types(files, types) == ({**types, "assets": "npm run dev"}, ())
 
 
 @pytest.mark.parametrize(

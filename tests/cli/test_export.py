@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.calling import call, failed
+from tests.conftest import Installer
 
 
 def test_export_prints_the_files(directory: Path) -> None:
@@ -204,3 +205,42 @@ def test_the_types_are_after_the_directory(tmp_path: Path) -> None:
     there = tmp_path / "a=b"
     call("export", "systemd", str(there), "web=2")
     assert len([*there.glob("*.service")]) == 2
+
+
+# A source that says how many dynos there are.
+FOLLOWED = """
+from hsup import hookimpl
+from hsup.api import Claim, Fetched
+from hsup.model import Command, ProcessType, Release
+
+class Source:
+    def fetch(self):
+        return Fetched(Release("shop", 1, processes=(ProcessType("web", Command(("x",)), 2),)))
+
+    async def changes(self):
+        yield
+
+class Factory:
+    remedy = "ask for it"
+    check = print
+    follows_formation = True
+
+    def create(self, settings):
+        return Source()
+
+    def applies(self, settings):
+        return Claim.NONE
+
+@hookimpl
+def hsup_register_sources():
+    return {"followed": Factory()}
+"""
+
+
+def test_a_source_that_says_how_many_there_are_is_followed(
+    directory: Path, install: Installer
+) -> None:
+    install("hsup-followed", FOLLOWED)
+    words = ("--source", "followed", "--root", str(directory))
+    assert exported_dynos(*words) == ["web.1", "web.2"]
+    assert exported_dynos(*words, "--quantities", "one") == ["web.1"]

@@ -20,7 +20,6 @@ _APPLICATION = re.compile(
 #: Directories whose applications are not the one that is served.
 _APART = {"docs", "examples", "test", "tests", "venv"}
 _ASGI = {"FastAPI", "Starlette"}
-_AT_PORT = "--host 0.0.0.0 --port $PORT"
 
 
 def node(files: Files) -> Guess | None:
@@ -163,18 +162,33 @@ def _python_web(files: Files, script: str | None) -> str | None:
     packages = files.python_packages()
     if script and "streamlit" in packages:
         return f"streamlit run {script} --server.address 0.0.0.0 --server.port $PORT"
-    module, name, framework = next(_python_applications(files), (None, "app", ""))
-    if module is None and script:
-        module = script.removesuffix(".py")
-    if module is None:
-        return None
-    if framework in _ASGI or (not framework and packages & {"fastapi", "starlette"}):
+    has_gunicorn = "gunicorn" in packages
+    application = next(_python_applications(files), None)
+    if application is None and "flask" in packages and (factory := _flask_factory(files)):
+        return f"gunicorn '{factory}:create_app()'" if has_gunicorn else _flask(factory)
+    if application is None and script:
+        if not packages & {"fastapi", "flask", "gunicorn", "starlette"}:
+            return f"python3 {script}"
+        framework = "FastAPI" if packages & {"fastapi", "starlette"} else "Flask"
+        application = (script.removesuffix(".py"), "app", framework)
+    return _served(*application, has_gunicorn=has_gunicorn) if application else None
+
+
+def _served(module: str, name: str, framework: str, *, has_gunicorn: bool) -> str:
+    if framework in _ASGI:
         return f"uvicorn {module}:{name} --host 0.0.0.0 --port $PORT"
-    if "gunicorn" in packages:
+    if has_gunicorn:
         return f"gunicorn {module}:{name}"
-    if framework or "flask" in packages:
-        return f"flask --app {module}{'' if name == 'app' else f':{name}'} run {_AT_PORT}"
-    return f"python3 {script}" if script else None
+    return _flask(module if name == "app" else f"{module}:{name}")
+
+
+def _flask_factory(files: Files) -> str | None:
+    found = _module(files, "*.py", "*/*.py", text="def create_app(")
+    return found and found.removesuffix(".__init__")
+
+
+def _flask(application: str) -> str:
+    return f"flask --app {application} run --host 0.0.0.0 --port $PORT"
 
 
 def _python_applications(files: Files) -> Iterator[tuple[str, str, str]]:
@@ -213,14 +227,16 @@ def others(files: Files) -> Guess | None:
         "pom.xml": "java -Dserver.port=$PORT -jar target/*.jar",
         "build.gradle": "java -Dserver.port=$PORT -jar build/libs/*.jar",
         "build.gradle.kts": "java -Dserver.port=$PORT -jar build/libs/*.jar",
-        "deno.json": "deno task start",
+        "deno.json": "deno task " + ("start" if '"start"' in files.text("deno.json") else "dev"),
     }
     found = _first(files, *commands)
     return None if found is None else Guess(found, {"web": commands[found]})
 
 
 def _has_phoenix(files: Files) -> bool:
-    return re.search(r"^[^#\n]*\{:phoenix,", files.text("mix.exs"), re.MULTILINE) is not None
+    """Tell whether an application of Elixir, or one below an umbrella, needs Phoenix."""
+    needs = re.compile(r"^[^#\n]*\{:phoenix,", re.MULTILINE)
+    return any(needs.search(files.code(one)) for one in files.matching("mix.exs", "apps/*/mix.exs"))
 
 
 def static(files: Files) -> Guess | None:

@@ -158,6 +158,14 @@ def package(**scripts: str) -> str:
             {"web": "gunicorn shop:app"},
         ),
         (
+            {"requirements.txt": "flask", "shop/__init__.py": "def create_app(x=None): ..."},
+            {"web": "flask --app shop run --host 0.0.0.0 --port $PORT"},
+        ),
+        (
+            {"requirements.txt": "flask\ngunicorn", "shop/a.py": "def create_app(): ..."},
+            {"web": "gunicorn 'shop.a:create_app()'"},
+        ),
+        (
             {"requirements.txt": "streamlit", "app.py": ""},
             {"web": "streamlit run app.py --server.address 0.0.0.0 --server.port $PORT"},
         ),
@@ -180,6 +188,12 @@ def package(**scripts: str) -> str:
             {"mix.exs": '# {:phoenix, "1"}\n{:phoenix_pubsub, "2"}', "lib/x.ex": ""},
             {"web": "mix run --no-halt"},
         ),
+        (
+            {"mix.exs": "apps_path: 'apps'", "apps/x/mix.exs": '[{:phoenix, "~> 1"}]'},
+            {"web": "mix phx.server"},
+        ),
+        ({"deno.json": '{"tasks": {"start": "x"}} // x'}, {"web": "deno task start"}),
+        ({"deno.json": '{"tasks": {"dev": "x"}}'}, {"web": "deno task dev"}),
         ({"go.mod": ""}, {"web": "go run ."}),
         ({"Cargo.toml": ""}, {"web": "cargo run --release"}),
         ({"composer.json": "", "public/index.php": ""}, {"web": "php -S 0.0.0.0:$PORT -t public"}),

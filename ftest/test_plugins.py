@@ -139,7 +139,7 @@ def test_an_option_whose_plugin_is_not_published_says_so(
 ) -> None:
     skip_if_installed(hsup, package)
     done = hsup.call(*words, env=env)
-    assert done.status == 1
+    assert done.status == 2
     assert done.message.startswith("hsup: ")
     assert f"needs a plugin that is not installed, and {package} has not been" in done.message
     assert "pip install" not in done.message

@@ -112,34 +112,6 @@ def raw_mode() -> Iterator[None]:
 
 
 @contextmanager
-def modes_kept(stream: int) -> Iterator[Callable[[], None]]:
-    """Yield what restores the modes of a terminal, if a stream is one; also done at the end.
-
-    A program that reads keys one by one, and is killed, would leave it without an echo. In the
-    background, hsup leaves the modes alone: they are those of the program in the foreground.
-    """
-    try:
-        modes = termios.tcgetattr(stream)
-    except termios.error:  # it is no terminal
-        yield lambda: None
-        return
-
-    def restore() -> None:
-        if not is_foreground(stream):
-            return
-        # Else hsup would be stopped if it goes to the background now (man 3 tcsetattr).
-        before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
-        with suppress(termios.error):  # it was closed
-            termios.tcsetattr(stream, termios.TCSANOW, modes)
-        signal.signal(signal.SIGTTOU, before)
-
-    try:
-        yield restore
-    finally:
-        restore()
-
-
-@contextmanager
 def flags_kept(streams: Iterable[int] = (0, 1, 2)) -> Iterator[Callable[[], None]]:
     """Yield what restores the flags of hsup's streams; also done at the end of the block.
 

@@ -6,17 +6,15 @@ import asyncio
 import gc
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import NoReturn
 
 from hsup.cli.options import Options
 from hsup.cli.quantities import scale_request
 from hsup.cli.supervising import Request, supervise
 from hsup.descriptors import require_least
-from hsup.terminal import flags_kept, modes_kept
 
-_STDIN, _STDERR = 0, 2  # also if Python has no stream open there
+_STDERR = 2  # also if Python has no stream open there
 
 
 def start_types(words: Sequence[str]) -> NoReturn:
@@ -32,24 +30,16 @@ def start(request: Request) -> NoReturn:
     _keep_descriptors_from_dynos()
     gc.freeze()  # what is imported by now is never freed
     gc.enable()
-    with _input_kept(is_lent=request.reader is not None) as restore:
-        status = asyncio.run(supervise(request._replace(restore_input=restore)))
-    sys.exit(status)
+    sys.exit(_supervised(request))
 
 
-@contextmanager
-def _input_kept(*, is_lent: bool) -> Iterator[Callable[[], None]]:
-    """Yield what restores hsup's own input, which a dyno may change; also done at the end."""
-    if not is_lent:
-        yield lambda: None
-        return
-    with flags_kept((_STDIN,)) as restore_flags, modes_kept(_STDIN) as restore_modes:
+def _supervised(request: Request) -> int:
+    if request.reader is None:
+        return asyncio.run(supervise(request))
+    from hsup.cli.lent_input import input_lent  # rarely needed
 
-        def restore() -> None:
-            restore_flags()
-            restore_modes()
-
-        yield restore
+    with input_lent() as lent:
+        return asyncio.run(supervise(request._replace(lent=lent)))
 
 
 def _keep_descriptors_from_dynos() -> None:

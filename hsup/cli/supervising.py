@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from signal import Signals
 from types import MappingProxyType
-from typing import NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from hsup.api import SUPERVISOR, Adopts, SharesPorts, Source
 from hsup.cli.components import Components, closing
@@ -18,7 +18,7 @@ from hsup.cli.printers import error_printer, log_printer, log_to_memory
 from hsup.cli.signals import SignalHandlers
 from hsup.descriptors import allow_many
 from hsup.errors import HsupError
-from hsup.events import DynoExited, Event
+from hsup.events import Event
 from hsup.model import DynoName
 from hsup.output.logs import LogRouter
 from hsup.output.only import Only
@@ -29,6 +29,10 @@ from hsup.supervision.options import SupervisorOptions
 from hsup.supervision.supervisor import Supervisor
 from hsup.terminal import WindowSize, window_size
 from hsup.visible import say_at_once, warn, warn_of
+
+if TYPE_CHECKING:
+    from hsup.cli.job_control import JobControl
+    from hsup.cli.lent_input import LentInput
 
 logger = logging.getLogger(__name__)
 
@@ -47,9 +51,8 @@ class Request(NamedTuple):
 
     If `may_follow` is set, the source may say how many dynos there are; if `stays` is set,
     hsup waits for another release when nothing is left to run. For `aborts_on_exit` and
-    `status_from` see SupervisorOptions. `reader` is the dyno that reads hsup's own input, which
-    `restore_input` restores when the dyno has ended; with `has_terminals` all dynos write to
-    terminals. `only` are the types and dynos whose lines are printed, all if there are none, and
+    `status_from` see SupervisorOptions. `reader` is the dyno to which hsup's own input is `lent`;
+    with `has_terminals` all dynos write to terminals. `only` are the types and dynos whose lines are printed, all if there are none, and
     `look` says how: see `hsup.output.formats.formatter`. `called` has the
     variables by which options were given, by these: errors name them.
     """
@@ -61,7 +64,7 @@ class Request(NamedTuple):
     aborts_on_exit: bool = False
     status_from: str | None = None
     reader: DynoName | None = None
-    restore_input: Callable[[], None] = lambda: None
+    lent: LentInput | None = None
     has_terminals: bool = False
     only: tuple[str, ...] = ()
     look: Mapping[str, bool] = MappingProxyType({})
@@ -100,6 +103,8 @@ class _Supervision:
             shares_ports=isinstance(driver, SharesPorts) and driver.shares_ports,
             window=partial(_window, printer) if request.has_terminals else None,
         )
+        if request.lent is not None:
+            plan = plan._replace(has_terminal=request.lent.has_terminal)
         allow_many()
         for option, is_given in (("--stdin", request.reader), ("--tty", request.has_terminals)):
             if is_given:
@@ -121,6 +126,7 @@ class _Supervision:
             observe=self._observe,
             calls=parts.calls,
         )
+        self._job_control = self._controlling_jobs()
 
     def handle_signals(self) -> None:
         """Handle signals from now on, even while a plugin blocks the event loop."""
@@ -132,12 +138,24 @@ class _Supervision:
             leave=self._leave,
             calls=self._parts.calls,
         ).install()
+        if self._job_control is not None:
+            self._job_control.install()
         tell_of_blocking(self._parts.calls)
+
+    def _controlling_jobs(self) -> JobControl | None:
+        """Return what pauses the dyno that reads hsup's own input, None without any."""
+        reader, lent = self._request.reader, self._request.lent
+        if reader is None or lent is None:
+            return None
+        from hsup.cli.job_control import JobControl  # rarely needed
+
+        send = partial(self._supervisor.send, reader)
+        return JobControl(reader, lent, send=send, say=partial(self._router.say, str(reader)))
 
     def _observe(self, event: Event) -> None:
         self._parts.plugins.observe(event)
-        if isinstance(event, DynoExited) and event.dyno == self._request.reader:
-            self._request.restore_input()
+        if self._job_control is not None:
+            self._job_control.observe(event)
 
     async def run(self) -> int:
         """Run to the end; return the exit status."""
@@ -182,7 +200,8 @@ class _Supervision:
 
     def _exit(self, status: int) -> NoReturn:
         """Exit without waiting for anything that runs, but leave the terminal as it was."""
-        self._request.restore_input()
+        if self._request.lent is not None:
+            self._request.lent.restore()
         os._exit(status)
 
 

@@ -36,6 +36,9 @@ DETACHED = Line(
     "keep it in the foreground, often with an option such as --foreground or --nodaemon",
     LogEvent("warning"),
 )
+WAITING_FOR_TERMINAL = Line(
+    "Waiting for the terminal, which another job has; fg starts the dyno", LogEvent("notice")
+)
 ENDED_AT_ONCE = Line(
     "Notice: the command ended within a second, without an error, and is started again; "
     "for commands that are to end there are hsup run and hsup start --oneshot",

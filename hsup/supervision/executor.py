@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
-from signal import SIGTERM, SIGWINCH
+from signal import SIGCONT, SIGTERM, SIGWINCH
 from typing import Any
 
 from hsup.api import Adopts, Driver, HasPid, OutputPipes, RunningDyno
@@ -34,6 +34,9 @@ _AT_ONCE = 10
 _AT_ONCE_SECONDS = 1.0
 _SUCCESS = ExitStatus()
 
+#: How often to look whether hsup has come to the foreground of its terminal.
+_LOOK_SECONDS = 0.5
+
 #: The status of a dyno that could not be started, as in the Go program.
 NOT_STARTED = ExitStatus(code=255)
 
@@ -44,6 +47,7 @@ class ExecutorContext:
     `tell` passes an event on; `gate` limits how many dynos start at once. With a `window`, dynos
     write to terminals, which have the size that it returns. `held_ports` are those of the dynos
     that run, by the names of these, if all listen on this machine: a new dyno waits for its own.
+    `has_terminal` tells whether hsup, and not another job, has the terminal that a dyno is to read.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class ExecutorContext:
         tell: Callable[[Event], None],
         window: Callable[[], WindowSize] | None = None,
         held_ports: HeldPorts | None = None,
+        has_terminal: Callable[[], bool] = lambda: True,
     ) -> None:
         self.driver = driver
         self.router = router
@@ -64,6 +69,7 @@ class ExecutorContext:
         self.tell = tell
         self.window = window
         self.held_ports = held_ports
+        self.has_terminal = has_terminal
         self.descriptors = Descriptors()
         self.gate = asyncio.Semaphore(_AT_ONCE)
 
@@ -143,6 +149,15 @@ class Executor:
             await self._dyno.signal(SIGWINCH)
         except HsupError as error:
             logger.debug("cannot tell %s of its window: %s", self.spec.name, error)
+
+    async def send(self, number: int) -> None:
+        """Send a signal to every process of the dyno, unless it does not run or is to end."""
+        if self._dyno is None or self.state is not State.UP or self.is_leaving:
+            return
+        try:
+            await self._dyno.signal(number)
+        except HsupError as error:
+            logger.debug("cannot send signal %d to %s: %s", number, self.spec.name, error)
 
     async def run(self) -> None:
         """Run the dyno until it is stopped for good or complete."""
@@ -233,6 +248,8 @@ class Executor:
             await self._unless_stopped(self._around.router.room())
         if (held := self._around.held_ports) is not None and held.holder(self.spec.port):
             await self._unless_stopped(self._wait_for_port(held))
+        if self.spec.input == "own" and not self._around.has_terminal():
+            await self._unless_stopped(self._wait_for_terminal())
         if held is not None and self.status is not None:  # else all dynos were looked at together
             await self._unless_stopped(self._warn_of_port())
         spec = self.spec
@@ -255,6 +272,11 @@ class Executor:
         self._said_of_port = await in_thread_or_here(warning)
         if self._said_of_port not in (None, said):
             self._say(messages.warning(self._said_of_port))
+
+    async def _wait_for_terminal(self) -> None:
+        self._say(messages.WAITING_FOR_TERMINAL)
+        while not self._around.has_terminal():  # noqa: ASYNC110 - no signal tells a job of it
+            await asyncio.sleep(_LOOK_SECONDS)
 
     def _give_up_port(self) -> None:
         if self._around.held_ports is not None:
@@ -358,6 +380,8 @@ class Executor:
         self._say(messages.STOPPING)
         try:
             await self._dyno.signal(SIGTERM)
+            if self.spec.input == "own":  # it may be paused in the background
+                await self._dyno.signal(SIGCONT)
         except HsupError as error:  # the dyno is destroyed all the same
             self._say_failed(error)
         await self._clean_up(self._grace_seconds)

@@ -109,6 +109,11 @@ class Fleet:
         for executor in (*self._executors.values(), *self._one_offs):
             self._spawn(executor.resize(), executor.spec.name)
 
+    async def send(self, name: DynoName, number: int) -> None:
+        """Send a signal to every process of a dyno, unless it does not run or is to end."""
+        if (executor := self._executors.get(name)) is not None:
+            await executor.send(number)
+
     def _reconcile(self) -> None:
         running = {name: one.spec for name, one in self._executors.items() if not one.is_leaving}
         todo = change(running, self._wanted)

@@ -28,8 +28,8 @@ class SupervisorOptions(NamedTuple):
     those of hsup's caller.
     `port` is the base of the dynos' ports, AUTO for a free one, None for the release's; with
     `shares_ports`, the dynos listen on the ports of this machine, which others may have.
-    The dyno `reads_own_input` has hsup's own standard input; with a `window`, dynos write to
-    terminals, which have the size that it returns.
+    The dyno `reads_own_input` has hsup's own standard input, and starts while hsup `has_terminal`;
+    with a `window`, dynos write to terminals, which have the size that it returns.
     `shown` are the types and dynos whose lines are printed, all if there are none.
     `called` has the variables by which options were given, by these: errors name them.
     `announce` is told of the first release before it is built, None if nobody reads that.
@@ -45,6 +45,7 @@ class SupervisorOptions(NamedTuple):
     port: Base | None = None
     shares_ports: bool = False
     reads_own_input: DynoName | None = None
+    has_terminal: Callable[[], bool] = lambda: True
     window: Callable[[], WindowSize] | None = None
     one_shot: bool = False
     aborts_on_exit: bool = False

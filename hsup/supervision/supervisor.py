@@ -64,6 +64,7 @@ class Supervisor:
             policy=options.policy,
             grace_seconds=options.grace_seconds,
             window=options.window,
+            has_terminal=options.has_terminal,
             held_ports=HeldPorts() if options.shares_ports else None,
             tell=self._tell,
         )
@@ -103,6 +104,10 @@ class Supervisor:
     def resize(self) -> None:
         """Give the dynos' terminals the size of the window that has changed."""
         self._fleet.resize()
+
+    async def send(self, name: DynoName, number: int) -> None:
+        """Send a signal to every process of a dyno, unless it does not run or is to end."""
+        await self._fleet.send(name, number)
 
     @property
     def is_hurried(self) -> bool:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _STDOUT = 1
 
 #: Options that can be given several times.
-_REPEATED = ("binds", "env_files", "pass_env")
+_REPEATED = ("binds", "env_files", "formation", "pass_env")
 
 #: What the parameters are called on the command line whose options have other names.
 _OPTIONS = {"binds": "bind", "env_files": "env-file"}
@@ -162,8 +162,9 @@ class Options:
     @property
     def formation(self) -> tuple[str, ...]:
         """Return the words of the formation, such as `web=2`."""
-        given = self._given.get("formation") or ""
-        return tuple(word for part in given.split(",") if (word := part.strip()))
+        given = self._given.get("formation") or ()
+        parts = (part.strip() for value in given for part in value.split(","))
+        return tuple(filter(None, parts))
 
     @property
     def port(self) -> Base | None:

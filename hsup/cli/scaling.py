@@ -16,7 +16,7 @@ from hsup.supervision.formation import ScaleRequest
 
 _QUANTITIES = ("one", "release")
 #: Names nothing, and overrides the formation of a file.
-_NO_FORMATION = ","
+_NO_FORMATION = (",",)
 
 _Command = TypeVar("_Command", bound=Callable[..., None])
 

@@ -74,7 +74,7 @@ class CheckedOption(click.Option):
 
 
 #: Completes what was typed of the value of an option.
-Completion = Callable[[click.Context, click.Parameter, str], list[str]]
+Completion = Callable[[click.Context, click.Parameter, str], list[str] | list[CompletionItem]]
 
 
 class Installed:
@@ -123,7 +123,8 @@ class _Shared(CheckedOption):
         complete = INSTALLED.names.get(self.name or "")
         if complete is None:
             return super().shell_complete(ctx, incomplete)
-        return [CompletionItem(value) for value in complete(ctx, self, incomplete)]
+        found = complete(ctx, self, incomplete)
+        return [CompletionItem(one) if isinstance(one, str) else one for one in found]
 
     def value_from_envvar(self, ctx: click.Context) -> Any:
         """Return the value of the variable; one with commas is split later, at these alone."""
@@ -227,9 +228,11 @@ SHARED_OPTIONS = (
         "--concurrency",
         "formation",
         variable="HSUP_FORMATION",
+        has_commas=True,
+        multiple=True,
         metavar="TYPE=N[,TYPE=N]...",
         help="How many dynos of each type to start, in the same form as after `start`; all=N "
-        "is for every type that is not named.",
+        "is for every type that is not named; can be repeated.",
     ),
     _Shared(
         "--oneshot/--no-oneshot",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -61,6 +62,7 @@ the release from the source again. USR1 prints a diagnostic log.""",
 @click.option(
     "--exit-code-from",
     "status_from",
+    multiple=True,
     metavar="TYPE",
     shell_complete=completing.types,
     envvar="HSUP_EXIT_CODE_FROM",
@@ -71,6 +73,7 @@ the release from the source again. USR1 prints a diagnostic log.""",
 @click.option(
     "--stdin",
     "reader",
+    multiple=True,
     metavar="DYNO",
     shell_complete=completing.types,
     envvar="HSUP_STDIN",
@@ -87,11 +90,12 @@ the release from the source again. USR1 prints a diagnostic log.""",
 )
 @click.option(
     "--only",
-    cls=CheckedOption,
+    multiple=True,
     metavar="TYPE[,TYPE]...",
     shell_complete=completing.several_types,
     envvar="HSUP_ONLY",
-    help="Print only the lines of these process types, or of these dynos: web, worker.2.  "
+    help="Print only the lines of these process types, or of these dynos: web, worker.2; can be "
+    "repeated.  "
     "[HSUP_ONLY]",
 )
 @click.option(
@@ -123,10 +127,10 @@ def command(
     *,
     stay: bool,
     abort_on_exit: bool,
-    status_from: str | None,
-    reader: str | None,
+    status_from: tuple[str, ...],
+    reader: tuple[str, ...],
     has_terminals: bool,
-    only: str | None,
+    only: tuple[str, ...],
     has_prefix: bool | None,
     has_times: bool | None,
     **given: Any,
@@ -138,17 +142,18 @@ def command(
     to be killed.
     """
     options, asked = asked_by(outer.refined(given), types, quantities)
+    ending, reading = _single("--exit-code-from", status_from), _single("--stdin", reader)
     request = Request(
         options=options,
         asked=asked,
         stays=stay,
-        aborts_on_exit=abort_on_exit or status_from is not None,
-        status_from=status_from,
+        aborts_on_exit=abort_on_exit or ending is not None,
+        status_from=ending,
         has_terminals=has_terminals,
-        only=tuple(filter(None, map(str.strip, (only or "").split(",")))),
+        only=tuple(filter(None, map(str.strip, ",".join(only).split(",")))),
         called=_called(),
         look=_look(options, has_prefix=has_prefix, has_times=has_times),
-        reader=None if reader is None else _dyno_name(reader, options.start_number or 1),
+        reader=None if reading is None else _dyno_name(reading, options.start_number or 1),
         may_follow=asked.quantities is None and quantities is None,
     )
     start(request)
@@ -160,6 +165,15 @@ def _called() -> dict[str, str]:
     options = (one for one in ctx.command.params if isinstance(one, click.Option))
     names = {one.opts[0]: called(ctx, one) for one in options}
     return {option: name for option, name in names.items() if not name.startswith("--")}
+
+
+def _single(option: str, values: Sequence[str]) -> str | None:
+    """Return the value of an option, None without any. Raises UsageError for different ones."""
+    different = tuple(dict.fromkeys(values))
+    if len(different) > 1:
+        given = ", ".join(f'"{one}"' for one in different)
+        raise UsageError(f"{_called().get(option, option)} can be given only once, got {given}")
+    return different[0] if different else None
 
 
 def _look(options: Options, **given: bool | None) -> dict[str, bool]:

@@ -46,6 +46,32 @@ def test_an_option_with_a_value_that_it_does_not_take_is_bad_usage(
     assert told == f'{variable} must be {expected}, got "{value}"'
 
 
+@pytest.mark.parametrize("option", ["--stdin", "--exit-code-from"])
+def test_an_option_that_takes_one_name_is_refused_two(option: str) -> None:
+    told = f'{option} can be given only once, got "web", "worker"'
+    assert str(failed("start", option, "web", option, "worker")) == told
+    assert "nosuch" in str(failed("start", option, "nosuch", option, "nosuch"))
+
+
+@pytest.mark.parametrize(
+    "words", [["-m", "web=1", "-m", "nosuch=1"], ["-m", "nosuch=1", "-c", "web=1"]], ids=str
+)
+def test_formations_are_joined(words: list[str]) -> None:
+    for line in (["start", *words], [*words[:2], "start", *words[2:]]):
+        assert 'no process type "nosuch"' in str(failed(*line))
+
+
+def test_a_type_of_two_formations_is_given_twice() -> None:
+    expected = '--formation: "web=2": process type "web" was already given'
+    assert str(failed("start", "-m", "web=1", "-c", "web=2")) == expected
+    assert str(failed("-m", "web=1", "start", "-m", "web=2")) == expected
+
+
+def test_only_can_be_repeated() -> None:
+    error = str(failed("start", "--only", "nosuch", "--only", "web"))
+    assert error == '--only: no dyno "nosuch" is started; choose from web, worker'
+
+
 @pytest.mark.parametrize("value", ["inf", "nan"])
 def test_a_grace_period_has_an_end(value: str) -> None:
     expected = f'--grace must be a number of seconds, 0 or more, got "{value}"'

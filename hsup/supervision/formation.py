@@ -73,6 +73,11 @@ class ScaleRequest(NamedTuple):
         unknown = self.unknown_types(release)
         if not unknown:
             return
+        if unknown[0] == RELEASE_TYPE and release.process(RELEASE_TYPE) is not None:
+            text = f'process type "{RELEASE_TYPE}" runs once before the dynos of each release'
+            raise UsageError(
+                f"{text}, and cannot be started", hint=f"hsup run {RELEASE_TYPE} runs it alone"
+            )
         known = [one.name for one in release.processes if one.name != RELEASE_TYPE]
         hint = f"choose from {', '.join(known)}" if known else "add process types to the release"
         name, colon, size = unknown[0].partition(":")

@@ -123,6 +123,17 @@ def test_an_unknown_type_is_refused_with_the_known_ones() -> None:
     assert text == 'v4 of shop has no process type "wroker"; choose from web, worker'
 
 
+def test_the_release_phase_is_no_unknown_type_but_runs_before_the_others() -> None:
+    with pytest.raises(UsageError) as caught:
+        ScaleRequest(quantities={"release": 1}).require_known_types(make_release(release=1))
+    assert str(caught.value) == (
+        'process type "release" runs once before the dynos of each release, and cannot be started; '
+        "hsup run release runs it alone"
+    )
+    with pytest.raises(UsageError, match='no process type "release"; choose from web'):
+        ScaleRequest(quantities={"release": 1}).require_known_types(make_release(web=1))
+
+
 def test_an_unknown_type_of_a_release_without_any_is_refused() -> None:
     with pytest.raises(UsageError, match="add process types to the release"):
         ScaleRequest(quantities={"web": 1}).require_known_types(make_release())

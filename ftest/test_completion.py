@@ -40,7 +40,17 @@ LINES = {
     "hsup start w": "hsup start web",
     "hsup start web --log-f": "hsup start web --log-format",
     "hsup start --log-format sc": "hsup start --log-format screen",
-    "hsup start --size performance-2": "hsup start --size performance-2xl",
+    "hsup start -d docker --size performance-2": "hsup start -d docker --size performance-2xl",
+    "hsup start -d docker web=2:performance-2": "hsup start -d docker web=2:performance-2xl",
+    "hsup start web=2:": "hsup start web=2:",
+    "hsup start -m web=1,te": "hsup start -m web=1,test",
+    "hsup start -c all=0,we": "hsup start -c all=0,web",
+    "hsup start --formation=web=2,te": "hsup start --formation=web=2,test",
+    "hsup start --only web,t": "hsup start --only web,test",
+    "hsup start --only=web,t": "hsup start --only=web,test",
+    "hsup start -e dev.env,envs/b": "hsup start -e dev.env,envs/base.env",
+    "hsup start -e dev.env,env": "hsup start -e dev.env,envs/",
+    "hsup start --env-file=dev.env,envs/b": "hsup start --env-file=dev.env,envs/base.env",
     "hsup start --exit-code-from we": "hsup start --exit-code-from web",
     "hsup start -f Procfile.d": "hsup start -f Procfile.dev",
     "hsup start -f Procfile.dev c": "hsup start -f Procfile.dev css",
@@ -60,8 +70,8 @@ def shell(
 ) -> Terminal:
     name = request.param
     require(name)
-    hsup.procfile(web="serve", other="work")
-    hsup.files({"Procfile.dev": "css: watch\n", "dev.env": "A=1\n"})
+    hsup.procfile(web="serve", other="work", test="try")
+    hsup.files({"Procfile.dev": "css: watch\n", "dev.env": "A=1\n", "envs/base.env": ""})
     hsup.files({"manifest.yml": STACKS})
     screen = start(hsup, terminal, SHELLS[name])
     screen.type(f"{LOAD[name]}; {PROMPT[name]}\n")

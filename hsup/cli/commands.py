@@ -30,6 +30,7 @@ _SHOWN_BY_CLICK: tuple[type[Exception], ...] = tuple(
 
 INSTALLED.names = {
     "driver": completing.drivers,
+    "env_files": completing.env_files,
     "source": completing.sources,
     "size": completing.sizes,
     "formation": completing.formation,

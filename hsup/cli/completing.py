@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import glob
+import os
 from collections.abc import Callable, Iterable
 from contextlib import redirect_stderr
 
 import click
+from click.shell_completion import CompletionItem
 
 from hsup.cli.installed import plugin_manager
 from hsup.errors import HsupError
@@ -36,10 +39,13 @@ def _sources(ctx: click.Context) -> Iterable[str]:
 
 
 def _sizes(ctx: click.Context) -> Iterable[str]:
-    del ctx
+    """Return the sizes of dynos, none with a driver that takes none."""
+    from hsup.api import SizesDynos
+    from hsup.cli.components import Components  # slow to import, rarely needed
     from hsup.sizes import SIZES
 
-    return SIZES
+    parts = Components(ctx.obj.refined(ctx.params))
+    return SIZES if isinstance(parts.named_driver(parts.options.driver), SizesDynos) else ()
 
 
 def _types(ctx: click.Context) -> Iterable[str]:
@@ -69,6 +75,23 @@ def types_and_sizes(ctx: click.Context, param: click.Parameter, incomplete: str)
     if colon and "=" in before:
         return [f"{before}:{one}" for one in sizes(ctx, param, size)]
     return types(ctx, param, incomplete)
+
+
+def env_files(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[str] | list[CompletionItem]:
+    """Return the files and directories that may follow a comma; the shell knows the first ones."""
+    del ctx, param
+    before, comma, last = incomplete.rpartition(",")
+    if not comma:
+        return [CompletionItem(incomplete, type="file")]
+    return [f"{before},{path}" for path in paths(last)]
+
+
+def paths(start: str) -> list[str]:
+    """Return the files and directories whose paths begin like this; directories end with /."""
+    found = sorted(glob.glob(f"{glob.escape(start)}*"))
+    return [f"{path}/" if os.path.isdir(path) else path for path in found]
 
 
 drivers = _complete(_drivers)

@@ -88,7 +88,9 @@ def command(shell: str | None, *, installs: bool) -> None:
 def script(shell: str) -> str:
     """Return what a shell reads to complete the command line of hsup."""
     from hsup.cli.commands import hsup  # which imports this module
+    from hsup.cli.shells import register  # slow to import, rarely needed
 
+    register()
     made = get_completion_class(shell)
     assert made is not None
     return made(hsup, {}, "hsup", COMPLETION).source() + "\n"

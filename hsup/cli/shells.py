@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import glob
-import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,6 +15,7 @@ from click.shell_completion import (
     add_completion_class,
 )
 
+from hsup.cli.completing import paths
 from hsup.errors import HsupError
 
 
@@ -31,20 +30,39 @@ class _Quiet(ShellComplete):
 
 
 class _Bash(_Quiet, BashComplete):
-    """For bash, `--driver=si` is three words, and `web=2:per` five; it completes the last."""
+    """bash takes `--driver=si` for three words, and `web=2:per` for five; it completes the last."""
+
+    source_template = BashComplete.source_template.replace(
+        "COMPREPLY+=($value)", 'COMPREPLY+=("$value"); [[ $value != */ ]] || compopt -o nospace'
+    )
 
     def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem[Any]]:
-        if incomplete == ":":
-            args, incomplete = [*args, ":"], ""
-        before = ""
-        match args:
-            case [*rest, name, "=", quantity, ":"]:
-                args, before = rest, f"{name}={quantity}:"
-        args = [one for one in args if one != "="]
-        found = super().get_completions(args, before + incomplete)
-        if not before:
-            return found
-        return [CompletionItem(one.value.removeprefix(before)) for one in found]
+        if incomplete in _BREAKS:
+            args, incomplete = [*args, incomplete], ""
+        *args, whole = _joined([*args, incomplete])
+        option, equals, value = whole.partition("=")
+        given = value if equals and option.startswith("--") else whole
+        before = given.removesuffix(incomplete)
+        found = super().get_completions(args, whole)
+        return [CompletionItem(one.value.removeprefix(before), one.type) for one in found]
+
+
+#: Where bash ends a word (man 1 bash, COMP_WORDBREAKS), if an option or a quantity has it.
+_BREAKS = ("=", ":")
+
+
+def _joined(words: Iterable[str]) -> list[str]:
+    """Join words that are one between blanks, as far as can be told."""
+    joined: list[str] = []
+    goes_on = False
+    for word in words:
+        is_break = word in _BREAKS
+        if joined and (goes_on or is_break):
+            joined[-1] += word
+        else:
+            joined.append(word)
+        goes_on = is_break
+    return joined
 
 
 class _Joined(_Quiet):
@@ -61,11 +79,7 @@ class _Joined(_Quiet):
 def _values(found: Iterable[CompletionItem[Any]], start: str) -> Iterable[str]:
     """Return the values of an option; for files and directories, those that begin like this."""
     for item in found:
-        if item.type == "plain":
-            yield item.value
-        else:
-            paths = sorted(glob.glob(f"{glob.escape(start)}*"))
-            yield from (f"{path}/" if os.path.isdir(path) else path for path in paths)
+        yield from [item.value] if item.type == "plain" else paths(start)
 
 
 class _Zsh(_Joined, ZshComplete):
@@ -73,7 +87,11 @@ class _Zsh(_Joined, ZshComplete):
 
 
 class _Fish(_Joined, FishComplete):
-    pass
+    """A value may have commas; click separates it from its type with one."""
+
+    source_template = FishComplete.source_template.replace(
+        'string split ","', 'string split --max 1 ","'
+    )
 
 
 def register() -> None:

@@ -26,14 +26,14 @@ def completed(words: str) -> list[str]:
         ("hsup start -d s", ["simple"]),
         ("hsup --driver d", ["docker"]),
         ("hsup start --source pro", ["procfile"]),
-        ("hsup start --size performance-m", ["performance-m"]),
+        ("hsup start -d docker --size performance-m", ["performance-m"]),
         ("hsup start w", ["web", "worker"]),
         ("hsup run wo", ["worker"]),
         ("hsup start -m we", ["web"]),
         ("hsup start -m web=2,wo", ["web=2,worker"]),
         ("hsup start --only web,wo", ["web,worker"]),
-        ("hsup start web=2:performance-m", ["web=2:performance-m"]),
-        ("hsup start -m web=2:performance-m", ["web=2:performance-m"]),
+        ("hsup start -d docker web=2:performance-m", ["web=2:performance-m"]),
+        ("hsup start -d docker -m web=2:performance-m", ["web=2:performance-m"]),
         ("hsup start --exit-code-from we", ["web"]),
         ("hsup start --log-format s", ["screen"]),
         ("hsup completion z", ["zsh"]),
@@ -77,9 +77,31 @@ def test_a_file_with_odd_values_keeps_nobody_from_typing(directory: Path) -> Non
 )
 def test_bash_completes_a_size_which_it_takes_for_a_word(words: str) -> None:
     register()
-    assert "performance-m" in completed(f"hsup start {words}")
-    assert completed("hsup start web = 2 : performance-m") == ["performance-m"]
+    assert "performance-m" in completed(f"hsup start -d docker {words}")
+    assert completed("hsup start -d docker web = 2 : performance-m") == ["performance-m"]
     assert completed("hsup start --driver = s") == ["simple"]
+
+
+@pytest.mark.usefixtures("directory")
+@pytest.mark.parametrize("words", ["-m web = 1,wo", "--formation = web = 1,wo", "-c all = 0,wo"])
+def test_bash_completes_what_follows_the_quantity_of_another_type(words: str) -> None:
+    register()
+    assert completed(f"hsup start {words}") == ["1,worker" if "web" in words else "0,worker"]
+
+
+@pytest.mark.usefixtures("directory")
+@pytest.mark.parametrize("words", ["web=2:", "--size ", "-m web=2:p"])
+def test_with_a_driver_without_sizes_none_are_completed(words: str) -> None:
+    assert completed(f"hsup start {words}") == []
+    assert completed(f"hsup start -d docker {words}") != []
+
+
+def test_files_that_follow_a_comma_are_completed(directory: Path) -> None:
+    (directory / "envs").mkdir()
+    (directory / "envs/dev.env").touch()
+    assert completed("hsup start -e a.env,en") == ["a.env,envs/"]
+    assert completed("hsup start --env-file a.env,envs/d") == ["a.env,envs/dev.env"]
+    assert completed("hsup start -e en") == ["en"]  # the shell knows the rest
 
 
 @pytest.mark.parametrize("shell", SHELLS)

@@ -217,3 +217,25 @@ def test_a_reader_that_pauses_loses_nothing(hsup: Hsup) -> None:
     shell = ("bash", "-c", '"$@" | (read first; sleep 0.7; echo "$first"; cat)', "bash")
     done = hsup.call("start", "--oneshot", prefix=shell)
     assert len(of_app(done.text)) == 200_000
+
+
+@pytest.mark.parametrize(
+    ("option", "line"),
+    [
+        ("--no-timestamps", r"^one\.1 \| hello$"),
+        ("--no-prefix", r"^hello$"),
+        ("--timestamps", r"^\d\d:\d\d:\d\d one\.1 \| hello$"),
+    ],
+)
+def test_an_option_for_the_screen_chooses_its_format_in_a_pipe(
+    hsup: Hsup, option: str, line: str
+) -> None:
+    hsup.procfile(one="echo hello")
+    assert re.search(line, hsup.call("start", "--oneshot", option).text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", ["HSUP_PREFIX", "HSUP_TIMESTAMPS"])
+def test_a_variable_for_the_screen_changes_nothing_in_a_pipe(hsup: Hsup, name: str) -> None:
+    hsup.procfile(one="echo hello")
+    done = hsup.call("start", "--oneshot", env={name: "0"})
+    assert re.search(r"^\S+\+00:00 app\[one\.1\]: hello$", done.text, re.MULTILINE)

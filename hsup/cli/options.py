@@ -183,7 +183,12 @@ class Options:
     def log_format(self) -> str:
         """Return the format of log lines: on a terminal, one for reading."""
         default = SCREEN_FORMAT if os.isatty(_STDOUT) else DEFAULT_LOG_FORMAT
-        return self._given.get("log_format") or default
+        return self.chosen_log_format or default
+
+    @property
+    def chosen_log_format(self) -> str | None:
+        """Return the format of log lines that the user chose, None for the default."""
+        return self._given.get("log_format") or None
 
     @property
     def is_verbose(self) -> bool:

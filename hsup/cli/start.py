@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -105,7 +105,8 @@ the release from the source again. USR1 prints a diagnostic log.""",
     expected=ON_OR_OFF,
     default=None,
     envvar="HSUP_PREFIX",
-    help="Print the time and the dyno before each line, in the format for the screen.  "
+    help="Print the time and the dyno before each line, in the format for the screen, which this "
+    "chooses.  "
     "[default: on]  [HSUP_PREFIX]",
 )
 @click.option(
@@ -115,7 +116,8 @@ the release from the source again. USR1 prints a diagnostic log.""",
     expected=ON_OR_OFF,
     default=None,
     envvar="HSUP_TIMESTAMPS",
-    help="Print the time before each line, in the format for the screen.  [default: on]  "
+    help="Print the time before each line, in the format for the screen, which this chooses.  "
+    "[default: on]  "
     "[HSUP_TIMESTAMPS]",
 )
 @click.pass_obj
@@ -141,7 +143,9 @@ def command(
     Exits with status 130 after SIGINT; after SIGTERM with 0, or 1 if a dyno had
     to be killed.
     """
-    options, asked = asked_by(outer.refined(given), types, quantities)
+    look = {"has_prefix": has_prefix, "has_times": has_times}
+    shown = _for_the_screen(outer.refined(given), look)
+    options, asked = asked_by(shown, types, quantities)
     ending, reading = _single("--exit-code-from", status_from), _single("--stdin", reader)
     request = Request(
         options=options,
@@ -152,7 +156,7 @@ def command(
         has_terminals=has_terminals,
         only=tuple(filter(None, map(str.strip, ",".join(only).split(",")))),
         called=_called(),
-        look=_look(options, has_prefix=has_prefix, has_times=has_times),
+        look=_look(options, look),
         reader=None if reading is None else _dyno_name(reading, options.start_number or 1),
         may_follow=asked.quantities is None and quantities is None,
     )
@@ -176,7 +180,14 @@ def _single(option: str, values: Sequence[str]) -> str | None:
     return different[0] if different else None
 
 
-def _look(options: Options, **given: bool | None) -> dict[str, bool]:
+def _for_the_screen(options: Options, look: Mapping[str, bool | None]) -> Options:
+    """Return the options with the format whose look was typed, unless another one was chosen."""
+    if options.chosen_log_format is None and any(map(is_typed, look)):
+        return options.refined({"log_format": SCREEN_FORMAT})
+    return options
+
+
+def _look(options: Options, given: Mapping[str, bool | None]) -> dict[str, bool]:
     """Return how lines are printed, which only the format for the screen leaves open.
 
     Raises UsageError if another format was asked for, too.
@@ -188,8 +199,9 @@ def _look(options: Options, **given: bool | None) -> dict[str, bool]:
     for name, value in look.items():
         if is_typed(name):
             option = f"--{'' if value else 'no-'}{_LOOKS[name]}"
-            text = f'{option} applies only to the format for the screen, not to "{form}"'
-            raise UsageError(text, hint=f"leave it out, or add --log-format {SCREEN_FORMAT}")
+            called = options.called("log_format")
+            text = f'{option} applies only to the format for the screen, and {called} is "{form}"'
+            raise UsageError(text, hint="leave one of them out")
     return {}
 
 

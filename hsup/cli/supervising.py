@@ -52,9 +52,9 @@ class Request(NamedTuple):
     If `may_follow` is set, the source may say how many dynos there are; if `stays` is set,
     hsup waits for another release when nothing is left to run. For `aborts_on_exit` and
     `status_from` see SupervisorOptions. `reader` is the dyno to which hsup's own input is `lent`;
-    with `has_terminals` all dynos write to terminals. `only` are the types and dynos whose lines are printed, all if there are none, and
-    `look` says how: see `hsup.output.formats.formatter`. `called` has the
-    variables by which options were given, by these: errors name them.
+    with `has_terminals` all dynos write to terminals. `only` are the types and dynos whose lines
+    are printed, all if there are none, and `look` says how: see `hsup.output.formats.formatter`.
+    `called` has the variables by which options were given, by these: errors name them.
     """
 
     options: Options

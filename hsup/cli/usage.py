@@ -42,6 +42,7 @@ ELSEWHERE: Mapping[str, str] = {
     **dict.fromkeys(
         ("push", "deploy"), "hsup runs releases, and makes none; hsup start runs what is there"
     ),
+    "open": "hsup start says at which address web serves, http://localhost:5000 by default",
     "pull": "hsup build fetches and unpacks the slug",
     **dict.fromkeys(("validate", "lint", "test"), "hsup check says what is wrong with a release"),
     "version": "hsup --version prints the version",
@@ -53,9 +54,19 @@ _OPTIONS_ELSEWHERE: Mapping[str, str] = {
     **dict.fromkeys(
         ("-t", "--timeout"), "--grace SECONDS sets the time between SIGTERM and SIGKILL"
     ),
+    **dict.fromkeys(("--no-color", "--no-colour"), "set NO_COLOR=1 for output without colours"),
     **dict.fromkeys(
-        ("--no-color", "--no-colour", "--color", "--colour"),
-        "set NO_COLOR=1 for output without colours",
+        ("--color", "--colour"),
+        "on a terminal, hsup colours the names of dynos; FORCE_COLOR=1 or --tty has many programs "
+        "colour what they print",
+    ),
+    **dict.fromkeys(
+        ("--no-restart", "--no-restarts", "--once"),
+        "--oneshot runs each dyno once; --abort-on-exit stops all dynos when one ends",
+    ),
+    **dict.fromkeys(
+        ("--restart", "--auto-restart"),
+        "hsup start restarts each dyno that ends, unless there is --oneshot or --abort-on-exit",
     ),
     **dict.fromkeys(
         ("-q", "--quiet"), "hsup start --only TYPE prints the lines of that type alone"

@@ -150,5 +150,8 @@ def test_the_error_of_a_variable_names_it(variable: str, value: str, told: str) 
 
 @pytest.mark.parametrize("option", ["--no-prefix", "--prefix", "--no-timestamps"])
 def test_an_option_for_the_screen_is_refused_by_the_name_that_was_typed(option: str) -> None:
-    told = f'{option} applies only to the format for the screen, not to "plain"; leave it out'
-    assert str(failed("start", option, "--log-format", "plain")).startswith(told)
+    told = f'{option} applies only to the format for the screen, and {{}} is "plain"; leave one'
+    error = str(failed("start", option, "--log-format", "plain"))
+    assert error.startswith(told.format("--log-format"))
+    error = str(failed("start", option, HSUP_LOG_FORMAT="plain"))
+    assert error.startswith(told.format("HSUP_LOG_FORMAT"))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from ftest.program import Hsup, replace
 
 
@@ -226,6 +228,23 @@ def test_the_files_that_the_user_names_are_run_and_followed(hsup: Hsup) -> None:
     hsup.files({"two.env": "B=2\n"})
     running.wait_for("it's 2$")
     assert running.stop() == 0
+
+
+@pytest.mark.parametrize("named", [("-f", "Procfile.dev"), ("-e", "dev.env")], ids=" ".join)
+def test_what_ran_does_not_run_without_a_file_that_the_user_names(
+    hsup: Hsup, named: tuple[str, str]
+) -> None:
+    hsup.procfile(web="echo started")
+    hsup.files({"Procfile.dev": "web: echo started\n", "dev.env": "A=1\n"})
+    running = hsup.start(*named)
+    running.wait_for("started$")
+    assert running.stop() == 0
+    (hsup.directory / named[1]).unlink()
+    calls = [hsup.call(*named, *words) for words in (("start",), ("run", "true"), ("check",))]
+    for done in calls:
+        assert f"cannot read {hsup.directory}/{named[1]}: No such file or directory" in done.message
+        assert "started" not in done.text
+    assert len({done.status for done in calls}) == 1
 
 
 def test_a_procfile_above_is_found_and_its_directory_is_run(hsup: Hsup) -> None:

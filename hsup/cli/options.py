@@ -33,6 +33,10 @@ _REPEATED = ("binds", "env_files", "formation", "pass_env")
 _OPTIONS = {"binds": "bind", "env_files": "env-file"}
 
 
+#: What is named by options whose values are paths.
+_KINDS = {"procfile": "file", "root": "directory"}
+
+
 class Options:
     """The values of the shared options, given before or after the command.
 
@@ -217,11 +221,11 @@ class Options:
             return tuple(map(parse_bind, given))
 
     def settings(self) -> Settings:
-        """Return the settings that plugins get."""
+        """Return the settings that plugins get. Raises UsageError."""
         return read_settings(
-            root=self._given.get("root"),
+            root=self._path_of("root"),
             root_called=self.called("root"),
-            procfile=self._given.get("procfile"),
+            procfile=self._path_of("procfile"),
             env_files=self._env_files(),
             expands_env=bool(self._given.get("expand_env")),
             has_port=isinstance(self.port, int),
@@ -241,10 +245,20 @@ class Options:
         given = self._given.get("pass_env") or ()
         return tuple(name for value in given for name in value.split(",") if name)
 
+    def _path_of(self, name: str) -> str | None:
+        """Return the path of a file or a directory, None if the user named none."""
+        path: str | None = self._given.get(name)
+        if path == "":  # of a variable that is not set: "$PROCFILE"
+            raise UsageError(f'{self.called(name)} must name a {_KINDS[name]}, got ""')
+        return path
+
     def _env_files(self) -> tuple[str, ...]:
         """Return the paths of env files; a value may have several, with commas between them."""
         given = self._given.get("env_files") or ()
-        values = (one.split(",") if isinstance(one, str) else one for one in given)
+        values = [one.split(",") if isinstance(one, str) else one for one in given]
+        if not all(map(any, values)):
+            text = next(",".join(paths) for paths in values if not any(paths))
+            raise UsageError(f'{self.called("env_files")} must name a file, got "{text}"')
         return tuple(path for paths in values for path in paths if path)
 
 

@@ -16,8 +16,8 @@ from hsup.validation import value_problem
 from hsup.visible import warn
 from hsup.yaml_reader import load
 
-#: Options whose values are paths, from the directory of the file.
-_PATHS = ("root", "procfile")
+#: What options name whose values are paths, from the directory of the file.
+_PATHS = {"root": "directory", "procfile": "file"}
 #: What lets dynos out of their containers, or others in: the author of the code has no say in it.
 _OF_USER = frozenset({"binds", "pass_env", "control_socket", "logplex_url"})
 #: What foreman calls what hsup has another name for (man 1 foreman).
@@ -125,6 +125,8 @@ def _path(path: str, key: str, value: str) -> str:
 
     `root`, which dynos see, must not lead out of that directory.
     """
+    if not value:
+        raise UsageError(f'{path}: "{key}" must name a {_PATHS[key]}, got ""')
     directory = os.path.dirname(path)
     led_to = os.path.join(directory, value)
     if key == "root":

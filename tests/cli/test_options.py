@@ -166,3 +166,27 @@ def test_a_name_that_passes_nothing_on_is_warned_of(
     parts = Components(options)
     parts.passing(parts.driver())
     assert capfd.readouterr().err == f"hsup: warning: --pass-env: {told}\n"
+
+
+@pytest.mark.usefixtures("directory")
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("-f", ""), '--procfile must name a file, got ""'),
+        (("--root", ""), '--root must name a directory, got ""'),
+        (("-e", ""), '--env-file must name a file, got ""'),
+        (("-e", "a.env", "-e", ","), '--env-file must name a file, got ","'),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("command", ["start", "check"])
+def test_a_path_of_no_character_is_bad_usage(
+    command: str, words: tuple[str, ...], told: str
+) -> None:
+    assert str(failed(command, *words)) == told
+
+
+@pytest.mark.usefixtures("directory")
+def test_a_variable_that_names_no_file_is_told_by_its_name() -> None:
+    error = failed("start", HSUP_ENV_FILE=",")
+    assert str(error) == 'HSUP_ENV_FILE must name a file, got ","'

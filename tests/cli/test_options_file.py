@@ -159,6 +159,9 @@ def test_an_empty_file_says_nothing(file: Path) -> None:
         (f"port = 0x{'f' * 4000}\n", 'got "a number of thousands of digits"'),
         (f"oneshot = 0x{'f' * 4000}\n", "got a number of thousands of digits"),
         (f"port = {{a = 0x{'f' * 4000}}}\n", "got a table"),
+        ('procfile = ""\n', '"procfile" must name a file, got ""'),
+        ('root = ""\n', '"root" must name a directory, got ""'),
+        ('env-file = ["a.env", ""]\n', '"env-file" must name a file, got ""'),
         ("port = 2024-01-01\n", "must be a string or a number, got a date"),
         ('root = ".."\n', '"root" must not lead out of the directory of the file, got ".."'),
         ('root = "/"\n', '"root" must not lead out of the directory of the file, got "/"; use'),
@@ -173,7 +176,7 @@ def test_an_empty_file_says_nothing(file: Path) -> None:
 def test_a_fault_is_told_with_the_file_and_the_key(file: Path, content: str, told: str) -> None:
     file.write_text(content)
     with pytest.raises(UsageError) as caught:
-        _ = Options({}).driver
+        Options({}).settings()
     assert str(file) in str(caught.value)
     assert told in str(caught.value)
 

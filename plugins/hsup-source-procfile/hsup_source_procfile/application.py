@@ -27,6 +27,10 @@ _Content = TypeVar("_Content")
 _ABSENT = (FileNotFoundError, IsADirectoryError)
 
 
+class RequiredFileError(SourceError):
+    """A file that has to be there, the Procfile or one that the user named, cannot be read."""
+
+
 class Files(NamedTuple):
     """The paths of an application's files.
 
@@ -102,7 +106,7 @@ class Application(NamedTuple):
 def read_application(files: Files) -> Application:
     """Read the files; .env and app.json may be missing.
 
-    Raises SourceError if a file cannot be read.
+    Raises SourceError if a file cannot be read, RequiredFileError if it has to be there.
     """
     processes, procfile_faults = read_procfile(files.procfile)
     config, lines, env_faults = _read_config(files)
@@ -165,13 +169,17 @@ def _read(
     nothing: _Content,
     absent: tuple[type[OSError], ...] = (),
 ) -> tuple[_Content, Faults]:
-    """Parse a file, and return its content and faults; `nothing` after an error of `absent`."""
+    """Parse a file, and return its content and faults; `nothing` after an error of `absent`.
+
+    Without these, the file has to be there.
+    """
     try:
         text = read_text(path)
     except absent:
         return nothing, ()
     except OSError as error:
-        raise SourceError(f"cannot read {path}: {error.strerror}") from error
+        failure = SourceError if absent else RequiredFileError
+        raise failure(f"cannot read {path}: {error.strerror}") from error
     return (nothing, (text,)) if isinstance(text, Fault) else parse(text)
 
 

@@ -9,7 +9,12 @@ from hsup.api import Fetched, Settings
 from hsup.errors import InvalidRelease, SourceError
 from hsup.model import Release, Slug
 from hsup.validation import line_problem
-from hsup_source_procfile.application import Application, Files, read_application
+from hsup_source_procfile.application import (
+    Application,
+    Files,
+    RequiredFileError,
+    read_application,
+)
 
 
 class ProcfileSource:
@@ -21,6 +26,7 @@ class ProcfileSource:
         # Kept open, so that no other directory gets their inodes while they may be run.
         self._directory: int | None = None  # of the release that was accepted last
         self._kept_directory: int | None = None
+        self._lacks_file = False  # at the last fetch
 
     def fetch(self) -> Fetched:
         """Read the three files; the version counts from 1, up with every change of content.
@@ -31,7 +37,7 @@ class ProcfileSource:
         opened = _opened(directory)
         unneeded: int | None = opened
         try:
-            application = read_application(Files.of(self._settings._replace(directory=directory)))
+            application = self._read(directory)
             faulty_file = application.faulty_file
             if faulty_file is not None:
                 return Fetched(release=self._accepted, rejected=_rejected(application, faulty_file))
@@ -50,7 +56,12 @@ class ProcfileSource:
         kept.keep(release, self._of(), self._settings.environ)
 
     def kept(self) -> Release | None:
-        """Return the release that ran last here, with the current directory as its slug."""
+        """Return the release that ran last here, with the current directory as its slug.
+
+        None if a file that has to be there could not be read: what it had is not to run.
+        """
+        if self._lacks_file:
+            return None
         from hsup_source_procfile import kept
 
         release = kept.kept(self._of(), self._settings.environ)
@@ -68,6 +79,14 @@ class ProcfileSource:
         from hsup_source_procfile.changes import changes
 
         return changes(Files.of(self._settings).paths())
+
+    def _read(self, directory: str) -> Application:
+        self._lacks_file = False
+        try:
+            return read_application(Files.of(self._settings._replace(directory=directory)))
+        except RequiredFileError:
+            self._lacks_file = True
+            raise
 
     def _of(self) -> str:
         """Return what a release is kept under: its directory, or what the user named instead."""

@@ -421,7 +421,7 @@ def test_the_directory_of_the_accepted_release_is_held_while_the_next_is_faulty(
         assert (times_open(accepted), times_open(directory.stat())) == (0, 1)
 
 
-def test_the_directory_of_the_kept_release_is_held_while_there_is_no_procfile(
+def test_the_directory_of_the_kept_release_is_held_while_the_procfile_is_faulty(
     directory: Path, tmp_path: Path
 ) -> None:
     environ = {"HSUP_PROCFILE_DIR": str(tmp_path / "state")}
@@ -429,11 +429,10 @@ def test_the_directory_of_the_kept_release_is_held_while_there_is_no_procfile(
     release = before.fetch().release
     assert release
     before.keep(release)
-    (directory / "Procfile").unlink()
+    (directory / "Procfile").write_text("web\n")
     for _ in range(3):
         assert source.kept().slug.inode == inode_of(directory)
-        with pytest.raises(SourceError):
-            source.fetch()
+        assert source.fetch().release is None
         assert times_open(directory.stat()) == 1 + 1
 
 
@@ -551,3 +550,33 @@ class TestFilesThatTheUserNamed:
         commands = [str(one and one.processes[0].command) for one in kept]
         assert commands == ["./serve", "./watch", "./watch"]
         assert [one and dict(one.config) for one in kept] == [{}, {}, {"A": "1"}]
+
+    @pytest.mark.parametrize("file", ["Procfile.dev", "dev.env"])
+    @pytest.mark.parametrize("instead", ["nothing", "a directory", "a link to itself"])
+    def test_what_ran_is_not_run_without_a_file_that_has_to_be_there(
+        self,
+        directory: Path,
+        tmp_path: Path,
+        file: str,
+        instead: str,
+    ) -> None:
+        (directory / "Procfile.dev").write_text("web: ./watch\n")
+        (directory / "dev.env").write_text("A=1\n")
+        settings = Settings(
+            str(directory),
+            {"HSUP_PROCFILE_DIR": str(tmp_path / "kept")},
+            procfile=str(directory / "Procfile.dev"),
+            env_files=(str(directory / "dev.env"),),
+        )
+        before, source = ProcfileSource(settings), ProcfileSource(settings)
+        release = before.fetch().release
+        assert release is not None
+        before.keep(release)
+        (directory / file).unlink()
+        if instead == "a directory":
+            (directory / file).mkdir()
+        elif instead == "a link to itself":
+            (directory / file).symlink_to(file)
+        with pytest.raises(SourceError, match=f"cannot read .*/{file}: "):
+            source.fetch()
+        assert source.kept() is None

@@ -110,12 +110,11 @@ ENV_CONSTRUCTS = (
     EnvConstruct(
         r"`A=$'x\ny'`",
         "A=$'x\\ny'\n",
-        r"$'x\ny'",
+        "x\ny",
         r"$'x\ny'",
         "$x\ny",
         r"$'x\ny'",
         r"$'x\ny'",
-        warns=True,
     ),
     EnvConstruct(
         '`A="x⏎y"`, on two lines', 'A="x\ny"\n', "x\ny", '"x', FAILS, FAILS, "x\ny", on_page=True

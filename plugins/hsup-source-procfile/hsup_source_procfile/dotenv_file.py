@@ -8,21 +8,27 @@ value in it, nor a line of the file: they are secrets.
 
 from __future__ import annotations
 
+import os
 import re
 from collections import ChainMap
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from hsup.model import Fault
-from hsup.validation import bounded_faults, variable_problem
-from hsup_source_procfile.shell_value import OpenQuote, Value, read_value
+from hsup.validation import bounded_faults, value_problem, variable_problem
+from hsup_source_procfile.shell_value import OpenQuote, Value, read_list, read_value
 
-#: What begins a line, up to its value. A name may have quotes around it, as dotenv has it;
-#: `declare -x` is what bash writes for `export`.
-_BEGIN = re.compile(
-    r"(?:(?:export|declare -x)[ \t]++)?(?P<name>'[^'\n]++'|[^\s=]++)[ \t]*+=(?P<blank>[ \t]*+)",
-    re.ASCII,
+#: What shells write before a name: `export` in POSIX, `declare -rx` in bash, `export -i10` in zsh.
+#: Other attributes than x say nothing about the value.
+_EXPORT = (
+    r"(?:export(?:[ \t]++-[EFLRZUilru][EFLRZUilru0-9]*+)?|declare[ \t]++-[A-Za-z]*x[A-Za-z]*+)"
 )
+#: What begins a line, up to its value. A name may have quotes around it, as dotenv has it.
+_BEGIN = re.compile(
+    rf"(?:{_EXPORT}[ \t]++)?(?P<name>'[^'\n]++'|[^\s=]++)[ \t]*+=(?P<blank>[ \t]*+)", re.ASCII
+)
+#: How zsh writes a variable that is a list, too: `export -T PATH path=( /usr/bin /bin )`.
+_LIST_BEGIN = r"(?a:export -U?T (?P<name>\w+) \w+=\( )"
 _BLANK = re.compile(r"\s*+", re.ASCII)
 _LINE = re.compile(r"[^\n]*+")
 #: A file of JSON: an object, or an array, which no line like [section] is.
@@ -78,6 +84,9 @@ def _read(
         if name_problem := variable_problem(line.name):
             yield Fault(place=place, problem=f"a name {name_problem}")
             continue
+        if text_problem := _text_problem(line.value.text):
+            yield Fault(place=place, problem=f'the value of "{line.name}" {text_problem}')
+            continue
         for warning in _warnings(line.name, line.value, numbers, is_expanded=environ is not None):
             yield Fault(place=place, problem=warning, is_warning=True)
         if environ is None:
@@ -113,6 +122,9 @@ def _lines(text: str) -> Iterator[_Line]:
 def _line(line: str, text: str, start: int, number: int) -> tuple[_Line, int]:
     """Return a line that begins at `start`, and where its value ends. Raises OpenQuote."""
     end = start + len(line)
+    if line.startswith("export -") and (begin := re.match(_LIST_BEGIN, line)):
+        value = read_list(text, start + begin.end())
+        return _Line(number, begin["name"], value), value.end
     begin = _BEGIN.match(text, start, end)
     if begin is None:
         return _Line(number, problem=_QUOTES if "=" in line else ""), end
@@ -121,6 +133,16 @@ def _line(line: str, text: str, start: int, number: int) -> tuple[_Line, int]:
         return _Line(number, name, Value((), end, is_quoted=False)), end
     value = read_value(text, begin.end())
     return _Line(number, name, value), value.end
+
+
+def _text_problem(text: str) -> str | None:
+    """Return what is wrong with a value: escapes can write what a file of text has not."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        byte = os.fsencode(text[error.start])[0]
+        return f"must be UTF-8 text, got the byte 0x{byte:02x}"
+    return value_problem(text)
 
 
 def _end(pattern: re.Pattern[str], text: str, start: int) -> int:
@@ -139,8 +161,6 @@ def _warnings(
             f'the value of "{name}" begins with "{value.unclosed}" and is not closed on its '
             "line, or is cut at a #: put it in single quotes"
         )
-    if not value.is_quoted and value.text.startswith("$'"):
-        yield f'the value of "{name}" is in quotes of bash, $\'…\', which are not read: use "…"'
     if value.has_command():
         yield (
             f'the value of "{name}" has a command in it, which is not run: '

@@ -2,10 +2,10 @@ r"""Read one value of a .env file: its quotes, its backslashes, and its referenc
 
 What a shell's own quoting writes is read as a shell reads it (POSIX.1-2017, Shell Command
 Language, 2.2 Quoting): words of quoted parts and of characters after a backslash, side by
-side. In double quotes, `\n`, `\r` and `\t` are control characters besides, as foreman,
-honcho, dotenv and Heroku's CLI have it, and `\!` is what that CLI writes for `!`; a shell
-writes a backslash as two there, so that nothing of its own is lost. Any other value is the
-text as it stands, to the end of the line or to a comment.
+side; and so are the quotes of bash and zsh, `$'…'` (`ansi_quotes`). In double quotes, `\n`, `\r`
+and `\t` are control characters besides, as foreman, honcho, dotenv and Heroku's CLI have it, and
+`\!` is what that CLI writes for `!`; a shell writes a backslash as two there, so that nothing of
+its own is lost. Any other value is the text as it stands, to the end of the line or to a comment.
 """
 
 from __future__ import annotations
@@ -18,10 +18,13 @@ from typing import NamedTuple
 #: no word. No text takes longer than it is long: what is repeated is possessive, or begins with a
 #: backslash. (Python 3.11.2, Debian 12's, matches possessive groups wrongly.)
 _PART = re.compile(
-    r"""'[^']*+'|"[^"\\]*+(?:\\[\s\S][^"\\]*+)*"|\\[^\r\nA-Za-z0-9]|[^\s'"\\]++""", re.ASCII
+    r"""'[^']*+'|"[^"\\]*+(?:\\[\s\S][^"\\]*+)*"|\$'[^'\\]*+(?:\\[\s\S][^'\\]*+)*'"""
+    r"""|\\[^\r\nA-Za-z0-9]|[^\s'"\\$]++|\$(?!')""",
+    re.ASCII,
 )
 _LINE = re.compile(r"[^\n]*+")
 _BLANKS = " \t\r\f\v"
+_BETWEEN_WORDS = re.compile(r"[ \t]*+")
 _COMMENT = re.compile(r"[ \t]#")
 _AFTER_WORD = re.compile(r"[ \t]*+(?:(?<=[ \t])#[^\n]*+)?(?=\r?\n|\r?\Z)")
 
@@ -108,7 +111,7 @@ def read_value(text: str, start: int) -> Value:
     """Return the value that begins at `start`, after `=` and blanks. Raises OpenQuote."""
     line = _LINE.match(text, start)
     assert line  # it matches anything
-    is_quoted = text.startswith(("'", '"', "\\'", '\\"'), start)
+    is_quoted = text.startswith(("'", '"', "$'", "\\'", '\\"'), start)
     if is_quoted or _is_escaped(line[0]):
         parts = [*_parts(text, start)]
         end = parts[-1].end() if parts else start
@@ -120,6 +123,30 @@ def read_value(text: str, start: int) -> Value:
     comment = _COMMENT.search(line[0])
     plain = line[0][: comment.start()] if comment else line[0]
     return Value((Piece(plain.rstrip(_BLANKS), refers=True),), line.end(), is_quoted=False)
+
+
+def read_list(text: str, start: int) -> Value:
+    """Return the value of a list of zsh that begins after its parenthesis: `/bin '/a b' )`.
+
+    Between its words is a colon, or what follows the list. Raises OpenQuote.
+    """
+    words: list[str] = []
+    is_closed, separator = False, ":"
+    while parts := [*_parts(text, start)]:
+        word = "".join(piece.text for piece in _pieces(parts))
+        if is_closed:
+            separator = word
+        elif text.startswith(")", start):
+            is_closed = True
+        else:
+            words.append(word)
+        between = _BETWEEN_WORDS.match(text, parts[-1].end())
+        assert between  # it matches nothing, too
+        start = between.end()
+    after = _AFTER_WORD.match(text, start)
+    if not (is_closed and after):
+        raise OpenQuote(start)
+    return Value((Piece(separator.join(words), refers=False),), after.end(), is_quoted=True)
 
 
 def _is_escaped(line: str) -> bool:
@@ -139,6 +166,10 @@ def _pieces(parts: Iterable[re.Match[str]]) -> Iterator[Piece]:
         part = match[0]
         if part.startswith("'"):
             yield Piece(part[1:-1], refers=False)
+        elif part.startswith("$'"):
+            from hsup_source_procfile.ansi_quotes import unescaped  # rarely needed
+
+            yield Piece(unescaped(part[2:-1]), refers=False)
         elif part.startswith('"'):
             yield from _double_quoted(_IN_DOUBLE_QUOTES.finditer(part[1:-1]))
         elif part.startswith("\\"):

@@ -31,6 +31,7 @@ MAX_PROCESSES = 1000
 MOST_SHOWN = 100
 
 _LONGEST_TYPE = 128
+_BOM = b"\xef\xbb\xbf"
 # Compiling a regular expression takes as long as checking hundreds of texts.
 _CONTROLS = {*map(chr, range(0x20)), *map(chr, range(0x7F, 0xA0)), "\u2028", "\u2029"}
 
@@ -108,6 +109,34 @@ def _process_faults(process: ProcessType) -> Iterator[Fault]:
 def _faults(place: str, problem: str | None) -> Iterator[Fault]:
     if problem is not None:
         yield Fault(place, problem)
+
+
+def utf8_text(content: bytes) -> str | Fault:
+    """Return the text of a file without its byte order mark, or what is wrong with its bytes."""
+    if _is_utf_16(content):
+        return Fault(place="", problem="must be UTF-8 text, got UTF-16: save it as UTF-8")
+    content = content.removeprefix(_BOM)
+    nul = content.find(b"\0")
+    if nul >= 0:
+        return Fault(place=_line_of(content, nul), problem="must be text, got a NUL byte")
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        problem = f"must be UTF-8 text, got the byte 0x{content[error.start]:02x}"
+        return Fault(place=_line_of(content, error.start), problem=f"{problem}: save it as UTF-8")
+
+
+def _is_utf_16(content: bytes) -> bool:
+    """Tell whether a file has a byte order mark of UTF-16, or begins with ASCII in it."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return True
+    nuls = [byte == 0 for byte in content[:4]]
+    return nuls in ([False, True, False, True], [True, False, True, False])
+
+
+def _line_of(content: bytes, offset: int) -> str:
+    end = b"\n" if b"\n" in content else b"\r"
+    return f"line {content.count(end, 0, offset) + 1}"
 
 
 def type_problem(name: str) -> str | None:

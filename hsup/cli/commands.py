@@ -8,14 +8,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from hsup import __version__
 from hsup.api import CommandContext
 from hsup.cli import completing
 from hsup.cli.installed import plugin_manager
 from hsup.cli.options import Options
-from hsup.cli.shared import INSTALLED, SharingCommand
+from hsup.cli.shared import INSTALLED, SharingCommand, by_variable
 from hsup.cli.usage import in_own_words, no_such_command
 from hsup.errors import HsupError, PluginError
 from hsup.visible import visible
@@ -34,6 +33,9 @@ INSTALLED.names = {
     "source": completing.sources,
     "size": completing.sizes,
     "formation": completing.formation,
+    "exit_code_from": completing.types,
+    "stdin": completing.types,
+    "only": completing.several_types,
 }
 INSTALLED.has_containers = completing.has_containers
 
@@ -105,9 +107,7 @@ def hsup(ctx: click.Context, /, **given: object) -> None:
 
 def _options(ctx: click.Context) -> CommandContext:
     """Return the options before the command."""
-    from_environment = ParameterSource.ENVIRONMENT
-    names = [name for name in ctx.params if ctx.get_parameter_source(name) is from_environment]
-    return Options(ctx.params, names)
+    return Options(ctx.params, by_variable(ctx))
 
 
 @contextmanager

@@ -14,6 +14,8 @@ SECONDS = "a number of seconds, 0 or more"
 #: Where someone reads, and anywhere else.
 SCREEN_FORMAT, DEFAULT_LOG_FORMAT = "screen", "heroku"
 LOG_FORMATS = (SCREEN_FORMAT, "heroku", "plain", "json", "raw")
+#: The options that say how lines look, by what the format for the screen calls it.
+LOOKS = {"has_prefix": "prefix", "has_times": "timestamps"}
 
 #: The variable by which a shell asks for completions.
 COMPLETION = "_HSUP_COMPLETE"

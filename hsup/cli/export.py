@@ -17,8 +17,9 @@ from hsup import launch
 from hsup.cli import completing
 from hsup.cli.components import Components
 from hsup.cli.options import Options
-from hsup.cli.scaling import asked_by, quantities_option
-from hsup.cli.shared import SharingCommand
+from hsup.cli.quantities import asked_by
+from hsup.cli.shared import SharingCommand, by_variable
+from hsup.cli.start_options import quantities_option
 from hsup.directories import is_trusted
 from hsup.errors import HsupError, UsageError
 from hsup.exports import compose, launchd, supervisord, systemd
@@ -52,6 +53,7 @@ _TYPE = re.compile(r"[^/=]*=")
 @click.command(
     "export",
     cls=SharingCommand,
+    params=[quantities_option("export")],
     epilog="""\b
 Examples:
   hsup export systemd                          print the units
@@ -65,7 +67,6 @@ Examples:
 @click.argument(
     "types", metavar="[TYPE[=N]]...", nargs=-1, shell_complete=completing.types_and_sizes
 )
-@quantities_option("export")
 @click.option(
     "--user",
     metavar="NAME",
@@ -81,7 +82,6 @@ def command(
     form: str,
     directory: str | None,
     types: tuple[str, ...],
-    quantities: str | None,
     *,
     user: str | None,
     force: bool,
@@ -95,8 +95,9 @@ def command(
     """
     if directory is not None and _TYPE.match(directory):
         types, directory = (directory, *types), None
-    options, asked = asked_by(outer.refined(given), types, quantities)
-    may_follow = asked.quantities is None and quantities is None
+    options = outer.refined(given, by_variable(click.get_current_context()))
+    options, asked = asked_by(options, types)
+    may_follow = asked.quantities is None and options.quantities is None
     application = _exported(options, asked, user, may_follow=may_follow)
     if application.ids is None and not (form in _TAKING_NUMBERS and application.user.isdigit()):
         warn(f'warning: this machine has no user "{application.user}" to run the dynos as')

@@ -1,9 +1,9 @@
-"""The values of the shared options."""
+"""The values of the options that commands share, and of those of `hsup start`."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from hsup.cli.defaults import (
     DEFAULT_DRIVER,
     DEFAULT_GRACE_SECONDS,
     DEFAULT_LOG_FORMAT,
+    LOOKS,
     SCREEN_FORMAT,
     SECONDS,
 )
@@ -32,13 +33,12 @@ _REPEATED = ("binds", "env_files", "formation", "pass_env")
 #: What the parameters are called on the command line whose options have other names.
 _OPTIONS = {"binds": "bind", "env_files": "env-file"}
 
-
 #: What is named by options whose values are paths.
 _KINDS = {"procfile": "file", "root": "directory"}
 
 
 class Options:
-    """The values of the shared options, given before or after the command.
+    """The values of options, given before or after the command.
 
     `by_variable` names those that nobody gave, whose variable is set.
     """
@@ -47,16 +47,23 @@ class Options:
         self._said = _said(given)
         self._by_variable = by_variable
 
-    def refined(self, given: Mapping[str, Any]) -> Options:
-        """Return these options overridden by those after the command; what repeats adds up."""
+    def refined(self, given: Mapping[str, Any], by_variable: Iterable[str] = ()) -> Options:
+        """Return these options overridden by those after the command; what repeats adds up.
+
+        `by_variable` names those of the command itself whose variable is set.
+        """
         after = _said(given)
         added = {
             name: (*self._said[name], *after[name])
             for name in _REPEATED
             if name in after and name in self._said and name not in self._by_variable
         }
-        by_variable = {name for name in self._by_variable if name not in after}
-        return Options({**self._said, **after, **added}, by_variable)
+        before = {name for name in self._by_variable if name not in after}
+        return Options({**self._said, **after, **added}, before.union(by_variable))
+
+    def is_typed(self, name: str) -> bool:
+        """Tell whether a parameter was given on the command line, before or after the command."""
+        return name in self._said and name not in self._by_variable
 
     @cached_property
     def _given(self) -> Mapping[str, Any]:
@@ -195,6 +202,50 @@ class Options:
         return self._given.get("log_format") or None
 
     @property
+    def quantities(self) -> str | None:
+        """Return what is started, `one` of each type or as the `release` says, None by default."""
+        return self._given.get("quantities")
+
+    @property
+    def stays(self) -> bool:
+        """Tell whether to wait for another release when nothing is left to run."""
+        return bool(self._given.get("stay"))
+
+    @property
+    def aborts_on_exit(self) -> bool:
+        """Tell whether all dynos are stopped when one ends."""
+        return bool(self._given.get("abort_on_exit")) or self.exit_code_from is not None
+
+    @property
+    def exit_code_from(self) -> str | None:
+        """Return the process type whose exit status is hsup's, None for any. Raises UsageError."""
+        return self._single("exit_code_from")
+
+    @property
+    def reader(self) -> str | None:
+        """Return the dyno, or the type, that reads hsup's own input, None for none.
+
+        Raises UsageError.
+        """
+        return self._single("stdin")
+
+    @property
+    def has_terminals(self) -> bool:
+        """Tell whether dynos write to terminals."""
+        return bool(self._given.get("tty"))
+
+    @property
+    def only(self) -> tuple[str, ...]:
+        """Return the process types and dynos whose lines are printed, nothing for all."""
+        given = self._given.get("only") or ()
+        return tuple(filter(None, map(str.strip, ",".join(given).split(","))))
+
+    @property
+    def look(self) -> dict[str, bool]:
+        """Return how lines are printed in the format for the screen, as far as the user says."""
+        return {one: self._given[name] for one, name in LOOKS.items() if name in self._given}
+
+    @property
     def is_verbose(self) -> bool:
         """Tell whether to log what hsup does."""
         return bool(self._given.get("verbose"))
@@ -244,6 +295,14 @@ class Options:
         """Return the names, or patterns of them, of variables that dynos get."""
         given = self._given.get("pass_env") or ()
         return tuple(name for value in given for name in value.split(",") if name)
+
+    def _single(self, name: str) -> str | None:
+        """Return the value of an option, None without any. Raises UsageError for different ones."""
+        different = tuple(dict.fromkeys(self._given.get(name) or ()))
+        if len(different) > 1:
+            given = ", ".join(f'"{one}"' for one in different)
+            raise UsageError(f"{self.called(name)} can be given only once, got {given}")
+        return different[0] if different else None
 
     def _path_of(self, name: str) -> str | None:
         """Return the path of a file or a directory, None if the user named none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,25 +11,31 @@ import click
 
 from hsup.cli.options_file import FOREMAN
 from hsup.cli.shared import CALLED, SHARED_OPTIONS
+from hsup.cli.start_options import START_OPTIONS
 from hsup.cli.suggestions import hint
 from hsup.errors import UsageError
-from hsup.validation import value_problem
+from hsup.model import Fault
+from hsup.validation import utf8_text, value_problem
 from hsup.visible import warn
-from hsup.yaml_reader import load
+from hsup.yaml_reader import InvalidYaml, load
 
 #: What options name whose values are paths, from the directory of the file.
 _PATHS = {"root": "directory", "procfile": "file"}
 #: What lets dynos out of their containers, or others in: the author of the code has no say in it.
 _OF_USER = frozenset({"binds", "pass_env", "control_socket", "logplex_url"})
 #: What foreman calls what hsup has another name for (man 1 foreman).
-_OF_FOREMAN = {"timeout": "grace"}
+_OF_FOREMAN = {"timeout": "grace", "timestamp": "timestamps"}
 _MEANINGLESS = frozenset({"color"})
+_NOT_SETTABLE = "is not an option that a file can set"
+#: How tomllib says where a fault is.
+_AT_PLACE = re.compile(r"(?P<problem>.*) \(at (?P<place>line \d+, column \d+)\)")
 
 
 def read(path: str) -> dict[str, tuple[str, Any]]:
     """Return the options in a file, by the names of their parameters: the key and the value.
 
-    The keys are the long names of the options that all commands take. Raises UsageError.
+    The keys are the long names of the options that all commands take, and of those of `hsup start`.
+    Raises UsageError.
     """
     is_foreman = os.path.basename(path) == FOREMAN
     content = _yaml(path) if is_foreman else _toml(path)
@@ -44,17 +51,17 @@ def read(path: str) -> dict[str, tuple[str, Any]]:
         elif is_foreman and key in _MEANINGLESS:
             continue
         elif is_foreman:
-            warn(f'warning: {path}: hsup has no option "{key}", which is ignored')
+            warn(f'warning: {path}: "{key}" {_NOT_SETTABLE} and is ignored')
         else:
             raise _unknown(path, key, by_name)
     return options
 
 
 def _parameters() -> dict[str, click.Parameter]:
-    """Return the parameters of all shared options by their long names."""
+    """Return the parameters of all options that a file may have, by their long names."""
     options = (
         (option.removeprefix("--"), parameter)
-        for parameter in SHARED_OPTIONS
+        for parameter in (*SHARED_OPTIONS, *START_OPTIONS)
         for option in parameter.opts
         if option.startswith("--")
     )
@@ -65,27 +72,38 @@ def _toml(path: str) -> dict[str, Any]:
     import tomllib
 
     try:
-        with open(path, "rb") as file:
-            return tomllib.load(file)
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:  # TOMLDecodeError, and what is not UTF-8
-        raise UsageError(f"cannot read {path}: {error}") from error
+        return tomllib.loads(_content(path))
+    except (ValueError, RecursionError) as error:
+        where = _AT_PLACE.fullmatch(str(error))
+        problem = f"{where['place']}: {where['problem']}" if where else str(error)
+        hint = "write lines such as port = 5000"
+        raise UsageError(f"cannot read {path}: {problem}", hint=hint) from error
 
 
 def _yaml(path: str) -> dict[str, Any]:
+    must = "must be lines such as port: 5000"
     try:
-        with open(path, encoding="utf-8-sig") as file:
-            content = load(file)
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise UsageError(f"cannot read {path}: {error}") from error
+        content = load(_content(path))
+    except InvalidYaml as error:
+        place = "" if error.line is None else f"line {error.line}: "
+        raise UsageError(f"cannot read {path}: {place}{must}") from error
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise UsageError(f"cannot read {path}: it must have lines such as port: 5000")
+        raise UsageError(f"cannot read {path}: {must}")
     return {key if isinstance(key, str) else _shown(key): value for key, value in content.items()}
+
+
+def _content(path: str) -> str:
+    """Return the text of a file. Raises UsageError."""
+    try:
+        with open(path, "rb") as file:
+            text = utf8_text(file.read())
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    if isinstance(text, Fault):
+        raise UsageError(f"cannot read {path}: {text}")
+    return text
 
 
 def _value(path: str, key: str, value: object, parameter: click.Parameter) -> object:
@@ -174,4 +192,4 @@ def _not_in_file(path: str, key: str, parameter: click.Parameter) -> UsageError:
 
 def _unknown(path: str, key: str, parameters: Mapping[str, click.Parameter]) -> UsageError:
     names = [name for name, parameter in parameters.items() if parameter.name not in _OF_USER]
-    return UsageError(f'{path}: there is no option "{key}"', hint=hint(key, names))
+    return UsageError(f'{path}: "{key}" {_NOT_SETTABLE}', hint=hint(key, names))

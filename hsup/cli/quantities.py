@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from hsup.cli.options import Options
 from hsup.errors import UsageError
@@ -11,6 +11,22 @@ from hsup.supervision.formation import ALL, ScaleRequest
 
 #: More dynos of one type than any machine runs: a larger number is a typing mistake.
 _MOST_DYNOS = 10_000
+#: Names nothing, and overrides the formation of a file.
+_NO_FORMATION = (",",)
+
+
+def asked_by(options: Options, words: Collection[str]) -> tuple[Options, ScaleRequest]:
+    """Return how many dynos there should be, and the options without a formation that gives way.
+
+    Raises UsageError.
+    """
+    as_released = options.quantities == "release"
+    if as_released and options.is_typed("quantities"):
+        if words or options.is_typed("formation"):
+            text = "--quantities release cannot be used together with TYPE or --formation"
+            raise UsageError(text)
+        options = options.refined({"formation": _NO_FORMATION})  # that of a file or a variable
+    return options, scale_request(options, words, follows_release=as_released)
 
 
 def scale_request(

@@ -49,6 +49,12 @@ def called(ctx: click.Context, parameter: click.Parameter) -> str:
     return next(one for one in parameter.opts if one.startswith("--"))
 
 
+def by_variable(ctx: click.Context) -> list[str]:
+    """Return the parameters of a command whose values are those of their variables."""
+    from_environment = ParameterSource.ENVIRONMENT
+    return [name for name in ctx.params if ctx.get_parameter_source(name) is from_environment]
+
+
 class CheckedOption(click.Option):
     """An option that is refused a wrong value in hsup's words; `expected` is what it takes."""
 
@@ -91,6 +97,18 @@ class Installed:
 INSTALLED = Installed()
 
 
+class CompletedOption(CheckedOption):
+    """An option whose value is completed by what is installed, or by the application."""
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return what the value may be."""
+        complete = INSTALLED.names.get(self.name or "")
+        if complete is None:
+            return super().shell_complete(ctx, incomplete)
+        found = complete(ctx, self, incomplete)
+        return [CompletionItem(one) if isinstance(one, str) else one for one in found]
+
+
 def _port(text: str) -> Base:
     """Return the base of the dynos' ports: a number, or AUTO. Raises ValueError."""
     if text == AUTO:
@@ -101,7 +119,7 @@ def _port(text: str) -> Base:
     return number
 
 
-class _Shared(CheckedOption):
+class _Shared(CompletedOption):
     """An option of every command; only the outermost command reads its environment variable.
 
     So an option takes precedence over its variable, before and after the command.
@@ -117,14 +135,6 @@ class _Shared(CheckedOption):
     ) -> None:
         super().__init__(names, envvar=variable, help=f"{help}  [{variable}]", **rest)
         self._has_commas = has_commas
-
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Return what the value may be."""
-        complete = INSTALLED.names.get(self.name or "")
-        if complete is None:
-            return super().shell_complete(ctx, incomplete)
-        found = complete(ctx, self, incomplete)
-        return [CompletionItem(one) if isinstance(one, str) else one for one in found]
 
     def value_from_envvar(self, ctx: click.Context) -> Any:
         """Return the value of the variable; one with commas is split later, at these alone."""

@@ -6,7 +6,9 @@ import pytest
 
 from hsup.cli.options import Options
 from hsup.cli.options_file import find
+from hsup.cli.starting import requested
 from hsup.errors import UsageError
+from hsup.model import DynoName
 from tests.cli.calling import failed
 
 
@@ -76,6 +78,35 @@ def test_the_keys_of_the_file_are_the_long_names_of_options(file: Path) -> None:
     assert options.start_number == 3
 
 
+def test_the_file_has_the_options_of_start_too(file: Path) -> None:
+    file.write_text(
+        'tty = true\nabort-on-exit = true\nonly = "web, worker"\nstdin = "web.2"\n'
+        'timestamps = false\nlog-format = "screen"\nquantities = "release"\nstay = true\n'
+    )
+    request = requested(Options({}))
+    assert request.has_terminals
+    assert request.aborts_on_exit
+    assert request.stays
+    assert request.only == ("web", "worker")
+    assert request.reader == DynoName("web", 2)
+    assert request.look == {"has_times": False}
+    assert request.asked.follows_release
+    assert request.called["--tty"] == f'{file}: "tty"'
+    request = requested(Options({"tty": False, "only": ("web",), "quantities": "one"}))
+    assert not request.has_terminals
+    assert request.only == ("web",)
+    assert not request.asked.follows_release
+
+
+def test_an_option_of_start_in_the_file_is_named_by_its_key(file: Path) -> None:
+    (file.parent / "Procfile").write_text("web: ./serve\n")
+    file.write_text('only = "wbe"\n')
+    told = f'{file}: "only": no dyno "wbe" is started; choose from web'
+    assert str(failed("start")) == told
+    file.write_text('stdin = "."\n')
+    assert str(failed("start")).startswith(f'{file}: "stdin" must be the name of a dyno')
+
+
 def test_paths_in_the_file_lead_from_its_directory(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,16 +151,17 @@ def test_of_a_directory_that_the_user_names_the_file_is_read(file: Path) -> None
 def test_the_file_of_foreman_is_read_too(file: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (file.parent / ".foreman").write_text(
         "\N{ZERO WIDTH NO-BREAK SPACE}# as man 1 foreman has it\n"
-        "port: 5250\nconcurrency: web=1,worker=2\nenv: dev.env\ntimeout: 3\ncolor: true\nx: 1\n"
+        "port: 5250\nconcurrency: web=1,worker=2\nenv: dev.env\ntimeout: 3\ncolor: true\n"
+        "timestamp: false\nx: 1\n"
     )
     options = Options({})
     assert (options.port, options.formation) == (5250, ("web=1", "worker=2"))
     assert options.grace_seconds == 3
+    assert options.look == {"has_times": False}
     assert options.settings().env_files == (str(file.with_name("dev.env")),)
-    told = capfd.readouterr().err
-    assert told.splitlines() == [
-        f'hsup: warning: {file.parent}/.foreman: hsup has no option "x", which is ignored'
-    ]
+    (told,) = capfd.readouterr().err.splitlines()
+    warning = f"warning: {file.parent}/.foreman"
+    assert told == f'hsup: {warning}: "x" is not an option that a file can set and is ignored'
 
 
 def test_an_empty_file_says_nothing(file: Path) -> None:
@@ -142,8 +174,13 @@ def test_an_empty_file_says_nothing(file: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("prot = 1\n", 'there is no option "prot"; did you mean "port"?'),
-        ("xyzzy = 1\n", 'there is no option "xyzzy"; choose from app, clean-env, '),
+        ("prot = 1\n", '"prot" is not an option that a file can set; did you mean "port"?'),
+        ("strict = true\n", '"strict" is not an option that a file can set; choose from '),
+        ("tty = 1\n", '"tty" must be true or false, got 1'),
+        (
+            "xyzzy = 1\n",
+            '"xyzzy" is not an option that a file can set; choose from abort-on-exit, app, ',
+        ),
         ('port = "x"\n', '"port" must be "auto" or a number from 1 to 65535, got "x"'),
         ("port = true\n", '"port" must be a string or a number, got true'),
         ("port = [1]\n", '"port" must be a single value, got a list'),
@@ -169,7 +206,7 @@ def test_an_empty_file_says_nothing(file: Path) -> None:
         ('pass-env = "*"\n', "as this one comes with the code; use --pass-env or HSUP_PASS_ENV"),
         ('control-socket = "x"\n', "; use --control-socket or HSUP_CONTROL_SOCKET"),
         ('logplex-url = "x"\n', "; use --logplex-url or HSUP_LOGPLEX_URL"),
-        ("port = \n", "Invalid value (at line 1, column 8)"),
+        ("port = \n", "line 1, column 8: Invalid value; write lines such as port = 5000"),
     ],
     ids=lambda value: value[:20].strip(),
 )
@@ -184,12 +221,20 @@ def test_a_fault_is_told_with_the_file_and_the_key(file: Path, content: str, tol
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
-        (".foreman", b"- a\n- b\n", "it must have lines such as port: 5000"),
-        (".foreman", b"port: [\n", "while parsing a flow node"),
-        (".foreman", b"\xff\n", "can't decode"),
-        (".foreman", b"port: !!bool foo\n", "it has a value that its tag does not fit"),
-        (".foreman", b"a: !!python/object:os.system x\n", "could not determine a constructor"),
-        ("hsup.toml", b"\xff\n", "can't decode"),
+        (".foreman", b"- a\n- b\n", "must be lines such as port: 5000"),
+        (".foreman", b"port: 1\nenv: [\n", "line 3: must be lines such as port: 5000"),
+        (".foreman", b"port: 1\n env: x\n", "line 2: must be lines such as port: 5000"),
+        (".foreman", b"port: !!bool foo\n", "must be lines such as port: 5000"),
+        (".foreman", b"a: !!python/object:os.system x\n", "line 1: must be lines such as"),
+        *(
+            (name, content, told)
+            for name in (".foreman", "hsup.toml")
+            for content, told in (
+                (b"#\n# caf\xe9\n", "line 2: must be UTF-8 text, got the byte 0xe9: save it as"),
+                ("port".encode("utf-16"), "must be UTF-8 text, got UTF-16: save it as UTF-8"),
+                (b"\n\0", "line 2: must be text, got a NUL byte"),
+            )
+        ),
     ],
     ids=str,
 )
@@ -197,7 +242,7 @@ def test_a_file_that_cannot_be_read_is_named(
     file: Path, name: str, content: bytes, told: str
 ) -> None:
     file.with_name(name).write_bytes(content)
-    with pytest.raises(UsageError, match=f"^cannot read {file.with_name(name)}: .*{told}"):
+    with pytest.raises(UsageError, match=f"^cannot read {file.with_name(name)}: {told}"):
         _ = Options({}).driver
 
 

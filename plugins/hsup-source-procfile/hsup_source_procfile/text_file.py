@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import codecs
 import os
 import stat
 
 from hsup.model import Fault
+from hsup.validation import utf8_text
 
 MAX_BYTES = 1024 * 1024
 
@@ -53,33 +53,9 @@ def decode(content: bytes) -> str | Fault:
     If all lines end with "\r\n", or with "\r", they end with "\n" in the text. Otherwise each
     "\r" stays: it may be part of a value in quotes.
     """
-    if _is_utf_16(content):
-        return Fault(place="", problem="must be UTF-8 text, got UTF-16: save it as UTF-8")
-    content = content.removeprefix(codecs.BOM_UTF8)
-    if content.count(b"\n") == content.count(b"\r\n"):
-        content = content.replace(b"\r\n", b"\n")
-        if b"\n" not in content:
-            content = content.replace(b"\r", b"\n")
-    nul = content.find(b"\0")
-    if nul >= 0:
-        return Fault(place=_line_of(content, nul), problem="must be text, got a NUL byte")
-    try:
-        return content.decode()
-    except UnicodeDecodeError as error:
-        return Fault(
-            place=_line_of(content, error.start),
-            problem=f"must be UTF-8 text, got the byte 0x{content[error.start]:02x}",
-        )
-
-
-def _is_utf_16(content: bytes) -> bool:
-    """Tell whether a file has a byte order mark of UTF-16, or begins with ASCII in it."""
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return True
-    nuls = [byte == 0 for byte in content[:4]]
-    return nuls in ([False, True, False, True], [True, False, True, False])
-
-
-def _line_of(content: bytes, offset: int) -> str:
-    line = content.count(b"\n", 0, offset) + 1
-    return f"line {line}"
+    text = utf8_text(content)
+    if isinstance(text, str) and text.count("\n") == text.count("\r\n"):
+        text = text.replace("\r\n", "\n")
+        if "\n" not in text:
+            text = text.replace("\r", "\n")
+    return text

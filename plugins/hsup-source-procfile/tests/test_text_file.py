@@ -34,8 +34,11 @@ def test_a_carriage_return_stays_where_not_all_lines_end_with_one(text: str) -> 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"a: b\r\nc\xff: d", "line 2: must be UTF-8 text, got the byte 0xff"),
-        (b"\xef\xbb\xbfa\n\nb\xc3\n", "line 3: must be UTF-8 text, got the byte 0xc3"),
+        (b"a: b\r\nc\xff: d", "line 2: must be UTF-8 text, got the byte 0xff: save it as UTF-8"),
+        (
+            b"\xef\xbb\xbfa\n\nb\xc3\n",
+            "line 3: must be UTF-8 text, got the byte 0xc3: save it as UTF-8",
+        ),
         (b"a: b\nc: d\0\n", "line 2: must be text, got a NUL byte"),
         *(
             ("web: x\n".encode(encoding), "must be UTF-8 text, got UTF-16: save it as UTF-8")

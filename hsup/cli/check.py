@@ -132,10 +132,10 @@ def _annotation(fault: Fault, file: str) -> str:
 def _in_repository(file: str, directory: str) -> str:
     """Return the path of a file from the root of its repository, as GitHub reads it.
 
-    The file is named from the application's directory, or from the current one.
+    The file is named from the current directory, or else from the application's.
     """
     root = variables().get("GITHUB_WORKSPACE")
-    paths = (os.path.join(directory, file), file)
+    paths = (file, os.path.join(directory, file))
     path = next(filter(os.path.exists, paths), None)
     if not root or path is None:
         return file

@@ -116,6 +116,55 @@ def test_annotations_name_files_from_the_root_of_the_repository(
     assert "file=shop/.env,line=1" in ended.output
 
 
+def test_from_below_files_are_named_as_seen_from_there(
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (directory / ".env").write_text("A\n")
+    (directory / "Procfile.bad").write_text("none\n")
+    (tmp_path / "link").symlink_to(directory / "below")
+    (directory / "below").mkdir()
+    for here in (directory / "below", tmp_path / "link"):
+        monkeypatch.chdir(here)
+        monkeypatch.setenv("PWD", str(directory / "below"))
+        assert call("check").output.splitlines() == [
+            '../.env: warning: line 1: has no "=" and is ignored',
+            "../Procfile: ok",
+        ]
+        assert call("check", "-f", "../Procfile.bad").output.startswith("../Procfile.bad: fault:")
+        for workspace, file in (("", "../Procfile.bad"), (str(tmp_path), "shop/Procfile.bad")):
+            words = ("check", "-f", "../Procfile.bad", "--format", "github")
+            ended = call(*words, GITHUB_WORKSPACE=workspace)
+            assert ended.output.startswith(f"::error file={file},line=1::")
+
+
+def test_a_directory_entered_by_a_link_above_changes_no_path(
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (directory / ".env").write_text("A\n")
+    (directory / "below").mkdir()
+    (tmp_path / "link").symlink_to(directory)
+    monkeypatch.chdir(tmp_path / "link/below")
+    monkeypatch.setenv("PWD", str(tmp_path / "link/below"))
+    assert call("check").output.startswith("../.env: warning: line 1")
+
+
+def test_a_file_of_the_same_name_above_is_not_taken_for_the_one_at_fault(
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (directory / "Procfile").write_text("none\n")
+    (directory / "below").mkdir()
+    (tmp_path / "Procfile").write_text("web: ./serve\n")
+    monkeypatch.chdir(directory / "below")
+    ended = call("check", "--format", "github", GITHUB_WORKSPACE=str(tmp_path))
+    assert ended.output.startswith("::error file=shop/Procfile,line=1::")
+
+
+def test_an_env_file_far_away_is_named_by_its_whole_path(directory: Path) -> None:
+    del directory
+    ended = call("check", "-e", "/dev/null")
+    assert ended.output == "/dev/null: fault: must be a file, got a device\n"
+
+
 def test_a_check_reads_what_start_would(directory: Path) -> None:
     (directory / "Procfile.dev").write_text("nonsense\n")
     assert call("check").exit_code == 0

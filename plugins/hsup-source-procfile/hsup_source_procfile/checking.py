@@ -74,9 +74,13 @@ def _checked(
 
 
 def _from_here(files: Files, name: str) -> str:
-    """Return the path of a file from the working directory, if it is below that."""
-    relative = os.path.relpath(os.path.join(files.directory, name))
-    return name if relative.startswith("../") else relative
+    """Return the path of a file from the working directory, or the whole path if it is shorter."""
+    path = os.path.join(files.directory, name)
+    relative = os.path.relpath(path)
+    if not relative.startswith("../"):
+        return relative
+    parent, file = os.path.split(path)  # PWD may have led here by a link
+    return min(os.path.relpath(os.path.join(os.path.realpath(parent), file)), path, key=len)
 
 
 def _is_procfile(name: str) -> bool:

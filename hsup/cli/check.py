@@ -15,14 +15,18 @@ from hsup.api import Checked, Origin, SizesDynos
 from hsup.cli.components import Components
 from hsup.cli.config import variables
 from hsup.cli.options import Options
-from hsup.cli.quantities import scale_request
 from hsup.cli.shared import CheckedOption, SharingCommand, alternatives
+from hsup.cli.start_options import by_variables
+from hsup.cli.starting import requested
+from hsup.cli.supervising import planned
 from hsup.errors import DriverError, InvalidRelease, UsageError
-from hsup.model import Fault
+from hsup.model import Fault, Release
 from hsup.numerals import are_digits
 from hsup.plugins.guards import PluginFailed
 from hsup.supervision.exec_limits import excesses
-from hsup.supervision.ports import base_of
+from hsup.supervision.options import SupervisorOptions
+from hsup.supervision.ports import Ports
+from hsup.supervision.specs import SpecMaker
 from hsup.visible import tell
 
 _FORMATS = ("text", "github")
@@ -59,9 +63,10 @@ def command(outer: Options, /, path: Path | None, *, strict: bool, form: str, **
     Prints every fault and where it is. Exits with status 1 if there is a fault. Warnings do not
     count, unless --strict is given.
     """
-    parts = Components(outer.refined(given))
-    checked = _check(parts, path)
-    faults = [*checked.faults, *_refusals(checked, parts)]
+    of_start = by_variables(click.get_current_context())
+    parts = Components(outer.refined({**of_start, **given}, of_start))
+    source, checked = _check(parts, path)
+    faults = [*checked.faults, *_refusals(checked, source, parts)]
     for fault in faults:
         file = fault.file or checked.what
         if form == "github":
@@ -74,31 +79,51 @@ def command(outer: Options, /, path: Path | None, *, strict: bool, form: str, **
         tell(f"{checked.what}: ok")
 
 
-def _refusals(checked: Checked, parts: Components) -> Iterator[Fault]:
+def _refusals(checked: Checked, source: str, parts: Components) -> Iterator[Fault]:
     """Yield the reasons for which `start` would not run a release, whatever its source.
 
     Raises UsageError where the options are at fault.
     """
-    options, release = parts.options, checked.release
-    _ = options.grace_seconds
-    asked, driver = scale_request(options), parts.driver()
-    parts.check_sizes(driver, asked)
+    request = requested(parts.options)
+    driver = parts.driver()
+    plan, release = planned(request, parts, driver, source), checked.release
     if release is None:
         return
-    asked.require_known_types(release)
-    if not isinstance(options.port, int):
-        try:
-            base_of(release)
-        except InvalidRelease as error:
-            yield from error.faults
+    yield from _port_faults(release, plan, checked.config_origins)
     commands = (process.command for process in release.processes)
-    for problem, variable in excesses(release, commands, has_metadata=options.has_metadata):
-        origin = checked.config_origins.get(variable or "", _UNKNOWN)
-        yield Fault(file=origin.file, place=origin.place, problem=problem)
+    for problem, variable in excesses(release, commands, has_metadata=plan.has_metadata):
+        yield _fault(problem, checked.config_origins.get(variable or ""))
     if isinstance(driver, SizesDynos):  # others take no notice of sizes
-        started = (one for one in release.processes if asked.quantity(one))
-        sizes = {one.name: asked.size_of(one) for one in started}
+        started = (one for one in release.processes if plan.asked.quantity(one))
+        sizes = {one.name: plan.asked.size_of(one) for one in started}
         yield from _size_faults(driver, sizes, checked.size_origins)
+
+
+def _port_faults(
+    release: Release, plan: SupervisorOptions, origins: Mapping[str, Origin]
+) -> Iterator[Fault]:
+    """Yield what is wrong with the ports of a release. Raises UsageError for a dyno it has not."""
+    specs = SpecMaker(plan, Ports(), _say_nothing)
+    origin = None if isinstance(plan.port, int) else origins.get("PORT")
+    try:
+        specs.check(release, is_first=True)
+        specs.specs(release)
+    except InvalidRelease as error:
+        yield from error.faults
+    except DriverError as error:
+        yield _fault(str(error), origin)
+    else:
+        if warning := specs.base_warning(release):
+            yield _fault(warning, origin)._replace(is_warning=True)
+
+
+def _say_nothing(_text: str) -> None:
+    """Say nothing: what is wrong is returned as faults."""
+
+
+def _fault(problem: str, origin: Origin | None) -> Fault:
+    file, place = origin or _UNKNOWN
+    return Fault(file=file, place=place, problem=problem)
 
 
 def _size_faults(
@@ -110,8 +135,7 @@ def _size_faults(
             if size is not None:
                 driver.check_size(size)
         except DriverError as error:
-            origin = origins.get(name, _UNKNOWN)
-            yield Fault(file=origin.file, place=origin.place, problem=str(error))
+            yield _fault(str(error), origins.get(name))
 
 
 def _line(fault: Fault, file: str) -> str:
@@ -149,7 +173,8 @@ def _escaped(text: str, more: str = "") -> str:
     return "".join(f"%{ord(char):02X}" if char in f"%\r\n{more}" else char for char in text)
 
 
-def _check(parts: Components, path: Path | None) -> Checked:
+def _check(parts: Components, path: Path | None) -> tuple[str, Checked]:
+    """Return what a source has checked, and the name of that source."""
     if path is not None and not path.exists():
         raise UsageError(f"cannot check {path}: the file does not exist")
     chosen = parts.options.source or (parts.source_name() if path is None else None)
@@ -164,7 +189,7 @@ def _check(parts: Components, path: Path | None) -> Checked:
             parts.calls.warn(str(error))
             continue
         if checked is not None:
-            return checked
+            return name, checked
     raise _unchecked(path, chosen)
 
 

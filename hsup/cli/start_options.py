@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
+from click.core import ParameterSource
 
 from hsup.cli.shared import ON_OR_OFF, CompletedOption, alternatives
 
@@ -87,3 +90,17 @@ START_OPTIONS = (
         "[default: on]  [HSUP_TIMESTAMPS]",
     ),
 )
+
+
+def by_variables(ctx: click.Context) -> dict[str, Any]:
+    """Return the values that variables give these options, for a command that has not got them.
+
+    Raises UsageError.
+    """
+    values: dict[str, Any] = {}
+    for option in START_OPTIONS:
+        name, value = str(option.name), option.value_from_envvar(ctx)
+        if value is not None:
+            ctx.set_parameter_source(name, ParameterSource.ENVIRONMENT)
+            values[name] = option.type_cast_value(ctx, value)
+    return values

@@ -10,7 +10,7 @@ from signal import Signals
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from hsup.api import SUPERVISOR, Adopts, SharesPorts, Source
+from hsup.api import SUPERVISOR, Adopts, Driver, SharesPorts
 from hsup.cli.components import Components, closing
 from hsup.cli.emergency import kill_descendants, tell_of_blocking
 from hsup.cli.options import Options
@@ -96,9 +96,9 @@ class _Supervision:
         self._parts = parts = Components(request.options)
         for plugin in parts.plugins.plugins:
             logging.getLogger(plugin.entry_point.package).setLevel(logging.DEBUG)
-        plan, source = _planned(request, parts)
+        name, source = parts.source()
         self._driver = driver = parts.driver()
-        plan = plan._replace(
+        plan = planned(request, parts, driver, name)._replace(
             passing=parts.passing(driver, relayed=True),
             shares_ports=isinstance(driver, SharesPorts) and driver.shares_ports,
             window=partial(_window, printer) if request.has_terminals else None,
@@ -106,11 +106,6 @@ class _Supervision:
         if request.lent is not None:
             plan = plan._replace(has_terminal=request.lent.has_terminal)
         allow_many()
-        for option, is_given in (("--stdin", request.reader), ("--tty", request.has_terminals)):
-            if is_given:
-                called = request.called.get(option, option)
-                parts.require_shared_streams(driver, called)
-        parts.check_sizes(driver, plan.asked)
         if isinstance(printer, ScreenPrinter):
             announce = partial(printer.announce, plan.source_name, plan.driver_name)
             plan = plan._replace(announce=announce)
@@ -205,13 +200,21 @@ class _Supervision:
         os._exit(status)
 
 
-def _planned(request: Request, parts: Components) -> tuple[SupervisorOptions, Source]:
-    """Return the options of the supervisor, and its source."""
+def planned(
+    request: Request, parts: Components, driver: Driver, source_name: str
+) -> SupervisorOptions:
+    """Return the options of the supervisor.
+
+    Raises UsageError for an option with which the driver cannot be used.
+    """
     options, asked = request.options, request.asked
-    name, source = parts.source()
-    follows = request.may_follow and parts.source_factory(name).follows_formation
-    plan = SupervisorOptions(
-        source_name=name,
+    for option, is_given in (("--stdin", request.reader), ("--tty", request.has_terminals)):
+        if is_given:
+            parts.require_shared_streams(driver, request.called.get(option, option))
+    parts.check_sizes(driver, asked)
+    follows = request.may_follow and parts.source_factory(source_name).follows_formation
+    return SupervisorOptions(
+        source_name=source_name,
         driver_name=options.driver,
         asked=asked._replace(follows_release=True) if follows else asked,
         binds=options.binds,
@@ -228,7 +231,6 @@ def _planned(request: Request, parts: Components) -> tuple[SupervisorOptions, So
         has_drain="logplex" in parts.plugins.log_sinks,
         grace_seconds=options.grace_seconds,
     )
-    return plan, source
 
 
 def _window(printer: Printer | RawPrinter) -> WindowSize:

@@ -42,19 +42,20 @@ class SpecMaker:
         if is_first:
             self._require_named_dynos(release)
         self._ports.know(one.name for one in release.processes if one.name != RELEASE_TYPE)
-        if is_first:
-            self._warn_of_high_base(release)
+        if is_first and (warning := self.base_warning(release)):
+            self._say(f"Warning: {warning}")
 
-    def _warn_of_high_base(self, release: Release) -> None:
-        """Say which base to choose where the last dynos have no ports of their own numbers."""
-        base = self._options.port
+    def base_warning(self, release: Release) -> str | None:
+        """Return which base to choose where dynos have no ports of their own numbers, else None."""
         names = self._options.asked.names(release)
-        if not isinstance(base, int) or not names:
-            return
+        if self._options.port == AUTO or not names:
+            return None
+        base = self._options.port or base_of(release)
         highest = HIGHEST_PORT - max(self._ports.preferred(one) - self._ports.base for one in names)
-        if base > highest:
-            text = f"from port {base}, there are too few ports for types to be 100 apart"
-            self._say(f"Warning: {text}; choose {highest} at most with -p")
+        if base <= highest or len(names) > HIGHEST_PORT - base + 1:  # which is an error
+            return None
+        text = f"from port {base} up, not every dyno has the port of its type and its number"
+        return f"{text}; choose {highest} at most with -p" if highest > 0 else text
 
     def tell_of_quantities(self, release: Release, verb: str = "start") -> None:
         """Say how many dynos the release asks for where fewer are started, or whatever it is."""

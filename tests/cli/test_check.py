@@ -199,6 +199,50 @@ def test_a_port_that_is_none_is_told_by_its_line_and_not_shown(directory: Path) 
     assert call("check", "-p", "7000").exit_code == 0
 
 
+def test_ports_that_run_out_are_a_fault_as_at_a_start(directory: Path) -> None:
+    left = "dynos use every port from {} up; start fewer dynos, or choose a lower base with -p"
+    (directory / ".env").write_text("A=1\nPORT=65535\n")
+    told = f"no port is left for worker.1: {left.format(65535)}"
+    assert str(failed("start")) == told
+    ended = call("check")
+    assert (ended.exit_code, ended.output) == (1, f".env: fault: line 2: {told}\n")
+    ended = call("check", "-p", "65000", "-m", "web=900")
+    told = f"Procfile: fault: no port is left for web.537: {left.format(65000)}\n"
+    assert (ended.exit_code, ended.output) == (1, told)
+    (directory / ".env").write_text("A=1\nPORT=65500\n")
+    ended = call("check")
+    assert ended.exit_code == 0
+    told = "from port 65500 up, not every dyno has the port of its type and its number"
+    assert ended.output.startswith(f".env: warning: line 2: {told}; choose 65435 at most with -p\n")
+    assert call("check", "--strict").exit_code == 1
+    assert call("check", "-m", "web=1").output == "Procfile: ok\n"
+    assert call("check", "-p", "auto").output == "Procfile: ok\n"
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [
+        ("ONLY", "wbe", 'HSUP_ONLY: no dyno "wbe" is started; choose from web, worker'),
+        ("STDIN", "web.3", 'HSUP_STDIN: dyno "web.3" is not started; choose from web.1, worker.1'),
+        ("EXIT_CODE_FROM", "x", 'HSUP_EXIT_CODE_FROM: no dyno of process type "x" is started'),
+    ],
+)
+def test_options_of_start_alone_are_checked_too(
+    directory: Path, option: str, value: str, told: str
+) -> None:
+    for command in ("start", "check"):
+        assert str(failed(command, **{f"HSUP_{option}": value})).startswith(told)
+    key = option.lower().replace("_", "-")
+    (directory / "hsup.toml").write_text(f'{key} = "{value}"\n')
+    told = told.replace(f"HSUP_{option}", f'{directory}/hsup.toml: "{key}"')
+    assert str(failed("check")).startswith(told)
+
+
+@pytest.mark.usefixtures("directory")
+def test_a_variable_of_start_alone_is_named_where_it_is_wrong() -> None:
+    assert str(failed("check", HSUP_TTY="x")) == 'HSUP_TTY must be 1 or 0, got "x"'
+
+
 @pytest.mark.usefixtures("directory")
 @pytest.mark.parametrize(
     ("words", "told"),

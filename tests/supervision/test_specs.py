@@ -11,7 +11,7 @@ import pytest
 
 from hsup.api import Fetched
 from hsup.errors import DriverError, InvalidRelease, UsageError
-from hsup.model import RELEASE_TYPE, Bind, Command, DynoName, Release
+from hsup.model import RELEASE_TYPE, Bind, Command, DynoName, ProcessType, Release
 from hsup.supervision import port_conflicts
 from hsup.supervision.formation import ScaleRequest
 from hsup.supervision.options import SupervisorOptions
@@ -358,7 +358,7 @@ def test_a_base_too_high_for_ports_of_each_type_is_told_with_the_highest(
     make: Callable[..., SpecMaker], said: list[str], base: int, *, is_told: bool
 ) -> None:
     make(port=base).check(make_release(web=1, worker=1, clock=2), is_first=True)
-    text = f"from port {base}, there are too few ports for types to be 100 apart"
+    text = f"from port {base} up, not every dyno has the port of its type and its number"
     assert said == [f"Warning: {text}; choose 65334 at most with -p"] * is_told
 
 
@@ -370,3 +370,32 @@ def test_ports_of_web_dynos_on_which_these_cannot_listen_are_known(
     specs = make(shares_ports=shares_ports)
     found = specs.unavailable_ports({"web.1": 5000, "web.2": 5001, "web.3": None, "worker.1": 5100})
     assert found == ({5001} if shares_ports else set())
+
+
+def test_a_base_of_the_release_that_is_too_high_is_told(
+    make: Callable[..., SpecMaker], said: list[str]
+) -> None:
+    release = make_release(web=1, worker=1)._replace(config={"PORT": "65500"})
+    make().check(release, is_first=True)
+    (text,) = said
+    assert text.startswith("Warning: from port 65500 up, ")
+    assert text.endswith("; choose 65435 at most with -p")
+
+
+def test_a_base_from_which_there_are_too_few_ports_is_an_error_alone(
+    make: Callable[..., SpecMaker], said: list[str]
+) -> None:
+    maker, release = make(port=65535), make_release(web=1, worker=1)
+    maker.check(release, is_first=True)
+    assert said == []
+    with pytest.raises(DriverError, match=r"no port is left for worker\.1"):
+        maker.specs(release)
+
+
+def test_more_types_than_there_are_ports_100_apart_are_told_without_a_base(
+    make: Callable[..., SpecMaker], said: list[str]
+) -> None:
+    types = tuple(ProcessType(f"t{number}", Command(("serve",)), 1) for number in range(700))
+    make().check(make_release()._replace(processes=types), is_first=True)
+    (text,) = said
+    assert text.endswith("not every dyno has the port of its type and its number")

@@ -26,14 +26,14 @@ def children(pid: int) -> list[int]:
 def state_of(pid: int) -> str:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return "gone"
 
 
 def is_hsup(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/comm").read_text() == "hsup\n"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 

@@ -12,6 +12,7 @@ import time
 import tty
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from threading import Lock
 from typing import Any, NamedTuple
 
 #: The signals that are passed on to the processes of a dyno.
@@ -46,20 +47,30 @@ _STOPPING = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 
 
 class Repeats:
-    """Recognizes a signal to stop that was sent twice for one purpose."""
+    """Recognizes a signal to stop that was sent twice for one purpose.
+
+    The second one may arrive while a handler still asks about the first.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._last: dict[int, float] = {}
+        self._asking: dict[int, Lock] = {number: Lock() for number in _STOPPING}
 
     def is_one(self, number: int) -> bool:
         """Tell whether a received signal repeats the last one with its number."""
-        if number not in _STOPPING:
+        asking = self._asking.get(number)
+        if asking is None:
             return False
-        now = self._clock()
-        is_one = now - self._last.get(number, -math.inf) < REPEAT_SECONDS
-        if not is_one:
-            self._last[number] = now
+        if not asking.acquire(blocking=False):
+            return True
+        try:
+            now = self._clock()
+            is_one = now - self._last.get(number, -math.inf) < REPEAT_SECONDS
+            if not is_one:
+                self._last[number] = now
+        finally:
+            asking.release()
         return is_one
 
 

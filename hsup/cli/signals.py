@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import os
 import signal
@@ -79,6 +80,7 @@ class SignalHandlers:
         self._needs_terminal = _has_terminal() and getsignal(SIGHUP) != SIG_IGN
         self._repeats = Repeats(clock)
         self._count = 0
+        self._arrivals = itertools.count()
         self._ignored: set[int] = set()
         self._resizing: asyncio.TimerHandle | None = None
 
@@ -112,7 +114,8 @@ class SignalHandlers:
 
     def _end(self, number: int) -> None:
         """Count a stopping signal; the third one ends hsup here."""
-        if self._repeats.is_one(number) or (number in _STOPPING_ONCE and self._count):
+        is_first = next(self._arrivals) == 0 and not self._count
+        if self._repeats.is_one(number) or (number in _STOPPING_ONCE and not is_first):
             return
         self._count = max(self._count + 1, 2 if number == SIGQUIT else 1)
         if self._count >= _LAST_COUNT or self._loop.is_closed():

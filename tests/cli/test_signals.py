@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import pty
 import signal
@@ -8,6 +9,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -116,6 +119,39 @@ async def test_what_comes_twice_at_once_is_one_signal(
     made.now += 0.01
     os.kill(os.getpid(), number)
     assert await made.next() == ("stop", number)
+
+
+def raise_again_at(step: int, number: signal.Signals) -> bool:
+    """Raise a signal, and again while its handler takes a step; return False if it takes fewer."""
+    taken = itertools.count()
+    again: list[int] = []
+
+    def trace(frame: FrameType, _event: str, _arg: object) -> Callable[..., Any]:
+        frame.f_trace_opcodes = True
+        if frame.f_code.co_name in {"_end", "is_one"} and next(taken) == step:
+            again.append(step)
+            signal.raise_signal(number)
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        signal.raise_signal(number)
+    finally:
+        sys.settrace(before)
+    return bool(again)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGXCPU, signal.SIGPWR])
+async def test_what_comes_again_while_it_is_handled_is_one_signal(number: signal.Signals) -> None:
+    for step in itertools.count():
+        made = Made()
+        if not raise_again_at(step, number):
+            break
+        assert await made.next() == ("stop", number)
+        await asyncio.sleep(0)
+        assert made.none_is_left(), step
+    assert step > 20
 
 
 async def test_two_signals_of_different_kinds_are_two_however_close() -> None:

@@ -107,7 +107,7 @@ def test_who_takes_a_port_while_its_dyno_runs_is_told_at_the_next_start(hsup: Hs
     running.wait_for("born$")
     with socket.create_server(("127.0.0.1", port)):
         (hsup.directory / "go").write_text("now\n")
-        running.wait_for(rf"Warning: port {port} of web.1 is taken by .* \(pid {os.getpid()}\)$")
+        running.wait_for(rf"Warning: port {port} is taken by .* \(pid {os.getpid()}\)$")
         running.wait_for("born$", count=2)
 
 

@@ -97,7 +97,7 @@ class Executor:
         self._grace_seconds = around.grace_seconds
         self._reason = ""
         self._has_said_suspicion = False
-        self._said_of_port: str | None = None
+        self._free_port: int | None = None  # at the last start
 
     @property
     def is_leaving(self) -> bool:
@@ -250,8 +250,8 @@ class Executor:
             await self._unless_stopped(self._wait_for_port(held))
         if self.spec.input == "own" and not self._around.has_terminal():
             await self._unless_stopped(self._wait_for_terminal())
-        if held is not None and self.status is not None:  # else all dynos were looked at together
-            await self._unless_stopped(self._warn_of_port())
+        if held is not None and (problem := self._port_problem()):
+            await self._unless_stopped(self._warn_of_port(problem))
         spec = self.spec
         self._around.router.runs(str(spec.name), spec.app, spec.release_version)
         return Input.STOP if self._next_request() is Input.STOP else Input.PROVISIONED
@@ -262,16 +262,21 @@ class Executor:
         while held.holder(self.spec.port):
             await held.changed()
 
-    async def _warn_of_port(self) -> None:
-        """Say who has taken the port since the dyno ended, unless it was said at the last start."""
-        name, port = self.spec.name, self.spec.port
-        said, self._said_of_port = self._said_of_port, None
-        if port is None or not port_conflicts.probe(port):
-            return
-        warning = partial(port_conflicts.warning, {name: port}, port_conflicts.probe)
-        self._said_of_port = await in_thread_or_here(warning)
-        if self._said_of_port not in (None, said):
-            self._say(messages.warning(self._said_of_port))
+    def _port_problem(self) -> int | None:
+        """Return the number of what has kept the port from the dyno since its last start, if any.
+
+        A new port was looked at with those of the whole release.
+        """
+        port, free = self.spec.port, self._free_port
+        problem = None if port is None else port_conflicts.probe(port)
+        self._free_port = None if problem else port
+        return problem if port == free else None
+
+    async def _warn_of_port(self, problem: int) -> None:
+        """Say who has taken the port."""
+        assert self.spec.port is not None
+        describe = partial(port_conflicts.describe, self.spec.port, problem)
+        self._say(messages.warning(await in_thread_or_here(describe)))
 
     async def _wait_for_terminal(self) -> None:
         self._say(messages.WAITING_FOR_TERMINAL)

@@ -68,14 +68,21 @@ def warning(ports: Mapping[DynoName, int], probed: Probe) -> str | None:
     if not problems:
         return None
     first, *others = problems
-    port = ports[first]
-    if problems[first] == errno.EADDRINUSE:
-        text = f"port {port} of {first} is taken by {holder(port) or 'another program'}"
-    else:
-        text = f"{first} may not listen on port {port}: {os.strerror(problems[first])}"
+    text = describe(ports[first], problems[first], first)
     if others:
         text += f", and likewise for {_listed(others)}"
     return text
+
+
+def describe(port: int, problem: int, dyno: DynoName | None = None) -> str:
+    """Say what keeps a dyno from listening on a port; in lines of its own it is not named.
+
+    May take some time.
+    """
+    if problem == errno.EADDRINUSE:
+        of_dyno = f" of {dyno}" if dyno else ""
+        return f"port {port}{of_dyno} is taken by {holder(port) or 'another program'}"
+    return f"{dyno or 'the dyno'} may not listen on port {port}: {os.strerror(problem)}"
 
 
 def free_base(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hsup.model import DynoName
-from hsup.supervision.port_conflicts import free_base, holder, probe, warning
+from hsup.supervision.port_conflicts import describe, free_base, holder, probe, warning
 
 WEB, WORKER = DynoName("web", 1), DynoName("worker", 1)
 
@@ -79,6 +79,11 @@ def test_one_warning_is_about_all_dynos(count: int, more: str) -> None:
 def test_a_port_that_needs_more_rights_is_said_so() -> None:
     text = warning({WEB: 80}, taken(80, number=errno.EACCES))
     assert text == "web.1 may not listen on port 80: Permission denied"
+
+
+def test_a_dyno_is_not_named_in_its_own_lines(listening: int) -> None:
+    assert describe(listening, errno.EADDRINUSE).startswith(f"port {listening} is taken by ")
+    assert describe(80, errno.EACCES) == "the dyno may not listen on port 80: Permission denied"
 
 
 @pytest.mark.parametrize(

@@ -319,7 +319,7 @@ async def test_who_takes_a_port_while_a_dyno_is_down_is_told_once_at_its_restart
         (await driver.dyno("web.1", nth=3)).end(1)
         dyno = await driver.dyno("web.1", nth=4)
         (line,) = [line for line in sink.said("web.1") if "Warning" in line]
-        assert line.startswith(f"Warning: port {port} of web.1 is taken by ")
+        assert line.startswith(f"Warning: port {port} is taken by ")
         assert line.endswith(f"(pid {os.getpid()})")
     dyno.end(1)
     dyno = await driver.dyno("web.1", nth=5)
@@ -327,6 +327,30 @@ async def test_who_takes_a_port_while_a_dyno_is_down_is_told_once_at_its_restart
         dyno.end(1)
         await driver.dyno("web.1", nth=6)
         assert len([line for line in sink.said("web.1") if "Warning" in line]) == 2
+    await end(supervisor, running)
+
+
+async def test_who_has_a_port_from_the_start_is_not_told_again_at_a_restart(
+    supervise: Supervise,
+    source: MemorySource,
+    driver: MemoryDriver,
+    sink: MemorySink,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        source.release(web=1)
+        port = server.getsockname()[1]
+        supervisor, running = supervise(
+            port=port, shares_ports=True, policy=CrashPolicy(base_seconds=0)
+        )
+        (await driver.dyno("web.1")).end(1)
+        dyno = await driver.dyno("web.1", nth=2)
+        assert len([line for line in sink.said() if "Warning" in line]) == 1
+    dyno.end(1)
+    dyno = await driver.dyno("web.1", nth=3)
+    with socket.create_server(("127.0.0.1", port)):
+        dyno.end(1)
+        await driver.dyno("web.1", nth=4)
+        assert len([line for line in sink.said() if "Warning" in line]) == 2
     await end(supervisor, running)
 
 

@@ -45,7 +45,14 @@ class PluginError(HsupError):
 
 
 class SourceError(HsupError):
-    """A source cannot be read at the moment; a later call may succeed."""
+    """A source cannot be read at the moment; a later call may succeed.
+
+    `path` is the file that cannot be read, as the settings name it, if that is why.
+    """
+
+    def __init__(self, text: str, *, hint: str | None = None, path: str | None = None) -> None:
+        super().__init__(text, hint=hint)
+        self.path = path
 
 
 class InvalidRelease(HsupError):

@@ -123,10 +123,10 @@ class Options:
         try:
             yield
         except SourceError as error:
-            settings, text = self.settings(), str(error)
+            settings = self.settings()
             files = {"procfile": (settings.procfile,), "env_files": settings.env_files}
             for name, paths in files.items():
-                if any(path and path in text for path in paths):
+                if error.path is not None and error.path in paths:
                     self._name(name, error)
                     break
             raise

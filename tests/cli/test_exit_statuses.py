@@ -147,3 +147,14 @@ def test_what_is_wrong_in_a_file_that_an_option_names_is_no_bad_usage(
     assert call("check", "-e", "dev.env").exit_code == 1
     (directory / ".env").write_text("PORT=http\n")
     assert failed(*command).exit_code == 1
+
+
+@pytest.mark.parametrize("command", _OTHERS, ids=str)
+def test_a_file_that_was_not_named_is_not_taken_for_one_whose_path_it_begins_with(
+    directory: Path, command: tuple[str, ...]
+) -> None:
+    (directory / "app").write_text("A=1\n")
+    (directory / "app.json").symlink_to("app.json")  # which cannot be read
+    for error in (failed(*command, "-e", "app"), failed(*command, HSUP_ENV_FILE="app")):
+        assert error.exit_code == 1
+        assert str(error).startswith(f"cannot read {directory}/app.json: ")

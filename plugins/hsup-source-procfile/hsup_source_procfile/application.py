@@ -179,7 +179,7 @@ def _read(
         return nothing, ()
     except OSError as error:
         failure = SourceError if absent else RequiredFileError
-        raise failure(f"cannot read {path}: {error.strerror}") from error
+        raise failure(f"cannot read {path}: {error.strerror}", path=path) from error
     return (nothing, (text,)) if isinstance(text, Fault) else parse(text)
 
 

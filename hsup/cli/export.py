@@ -222,10 +222,19 @@ def _print(made: Export) -> None:
 
 def _require_own(made: Export, directory: str, mark: str, *, force: bool) -> None:
     """Raise HsupError for a file that is there and not from an export of this application."""
-    for path in (os.path.join(directory, name) for name in made.files):
-        if not force and os.path.lexists(path) and not has_mark(path, mark):
+    if force:
+        return
+    hint = "overwrite it with --force, or choose another directory"
+    paths = (os.path.join(directory, name) for name in made.files)
+    for path in filter(os.path.lexists, paths):
+        try:
+            is_own = has_mark(path, mark)
+        except PermissionError as error:
+            text = f"cannot read {path}, which is there already: {error.strerror}"
+            raise HsupError(text, hint=hint) from error
+        if not is_own:
             text = f"{path} is there already, and not from hsup export of this application"
-            raise HsupError(text, hint="overwrite it with --force, or choose another directory")
+            raise HsupError(text, hint=hint)
 
 
 def _write(made: Export, directory: str, uid: int | None) -> None:

@@ -4,6 +4,8 @@ import os
 import pwd
 import re
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -81,6 +83,24 @@ def test_what_somebody_else_has_written_is_not_overwritten(tmp_path: Path) -> No
     assert told in str(failed("export", "docker-compose", str(tmp_path / "there")))
     assert call("export", "docker-compose", str(tmp_path), "--force").exit_code == 0
     assert "web.1" in mine.read_text()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+def test_a_file_that_may_not_be_read_is_not_taken_for_somebody_elses(directory: Path) -> None:
+    call("export", "systemd", str(directory))
+    unit = directory / "shop.target"
+    os.chown(unit, 65534, 65534)
+    caps = "-dac_override,-dac_read_search"
+    export = [sys.executable, "-m", "hsup", "export", "systemd", str(directory)]
+    ended = subprocess.run(
+        ["setpriv", "--inh-caps", caps, "--bounding-set", caps, *export],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    told = f"cannot read {unit}, which is there already: Permission denied; overwrite it with"
+    assert told in ended.stderr
+    assert ended.returncode == 1
 
 
 @pytest.mark.usefixtures("directory")

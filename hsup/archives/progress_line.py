@@ -24,7 +24,7 @@ class ProgressLine:
 
     The line is drawn ten times a second at most, and is narrower than the window. The cursor waits
     at its start: if the window becomes so narrow that the terminal breaks the line, all its rows
-    are below the cursor, and are erased.
+    are below the cursor, and are erased. Nothing is drawn any more once the terminal has gone.
     """
 
     def __init__(self, stream: TextIO, label: str, length: int) -> None:
@@ -35,6 +35,7 @@ class ProgressLine:
         self._done = 0
         self._begun = time.monotonic()
         self._drawn_at = 0.0
+        self._has_gone = False
 
     def advance(self, count: int) -> None:
         """Count bytes as done."""
@@ -48,9 +49,14 @@ class ProgressLine:
         self._draw("\n")
 
     def _draw(self, end: str) -> None:
-        text = self._text(_columns(self._stream) - 1)
-        self._stream.write(f"\r{_ERASE_BELOW}{text}{end}")
-        self._stream.flush()
+        if self._has_gone:
+            return
+        try:
+            text = self._text(_columns(self._stream) - 1)
+            self._stream.write(f"\r{_ERASE_BELOW}{text}{end}")
+            self._stream.flush()
+        except (OSError, ValueError):  # it has hung up, or the stream is closed
+            self._has_gone = True
 
     def _text(self, width: int) -> str:
         """Return what has room: the bar is left out first, then the end of the label."""

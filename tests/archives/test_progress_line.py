@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from hsup.archives import progress_line
+from hsup.archives.progress import bar
 from hsup.archives.progress_line import ProgressLine
 from hsup.columns import columns
 from tests.archives.window import Window, pseudo_terminal
@@ -60,3 +61,22 @@ def test_the_last_line_stays(monkeypatch: pytest.MonkeyPatch) -> None:
         line = ProgressLine(sys.stderr, "unpacking slug.tgz", 0)
         line.end()
         assert window.drawn().endswith("unpacking slug.tgz  0.0 MB, 0.0 MB/s\r\n")
+
+
+def test_a_terminal_that_has_gone_does_not_end_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unpack() -> None:
+        with bar("unpacking slug.tgz", 0) as advance:
+            advance(1)
+            window.close()
+            advance(1)
+            raise KeyboardInterrupt
+
+    with pseudo_terminal(monkeypatch) as window, pytest.raises(KeyboardInterrupt):
+        unpack()
+
+
+def test_a_stream_that_is_closed_does_not_end_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pseudo_terminal(monkeypatch), bar("unpacking slug.tgz", 0) as advance:
+        advance(1)
+        sys.stderr.close()
+        advance(1)

@@ -61,6 +61,21 @@ def test_another_release_is_tried_and_ends_the_memory(failure: LastFailure) -> N
     assert failure.wait_seconds(failed) == 0
 
 
+def test_a_failure_lasts_until_the_release_may_be_tried_again(
+    failure: LastFailure, clock: Clock
+) -> None:
+    failed, other = make_release(web=1), make_release(web=1, version=2, config={"A": "b"})
+    assert not failure.lasts(failed)
+    failure.note(failed, DriverError("no"))
+    for seconds, lasts in ((0, True), (9, True), (1, False)):
+        clock.seconds += seconds
+        assert not failure.lasts(other)
+        assert failure.lasts(failed) == lasts
+    failure.note(failed, ReleaseFailed(failed, "exited with status 1"))
+    clock.seconds += 1e6
+    assert failure.lasts(failed)
+
+
 def test_another_author_may_be_allowed_what_it_names(failure: LastFailure) -> None:
     failed = make_release(web=1)
     failure.note(failed, DriverError("no"))

@@ -16,6 +16,7 @@ from hsup.supervision import port_conflicts
 from hsup.supervision.formation import ScaleRequest
 from hsup.supervision.options import SupervisorOptions
 from hsup.supervision.policy import CrashPolicy
+from hsup.supervision.port_reservation import PortReservation
 from hsup.supervision.ports import AUTO, Base, Ports
 from hsup.supervision.specs import SpecMaker
 from hsup.testing import MemoryDriver, MemorySink, MemorySource, make_release
@@ -164,6 +165,23 @@ def test_a_base_that_another_hsup_has_is_neither_chosen_nor_named(
     warning = plain.port_warning(plain.specs(release), held=())
     assert warning is not None
     assert warning.endswith("choose free ports with -p 7500, or -p auto")
+
+
+def test_a_free_base_is_reserved_as_soon_as_it_is_chosen(
+    make: Callable[..., SpecMaker], taken: set[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken.add(5000)
+    choose, asked = port_conflicts.free_base, []
+
+    def choose_and_ask_another(*given: Any) -> int | None:
+        base = choose(*given)
+        assert base is not None
+        asked.append((base, PortReservation().could_take([base])))
+        return base
+
+    monkeypatch.setattr(port_conflicts, "free_base", choose_and_ask_another)
+    make(shares_ports=True, port=AUTO).specs(make_release(web=1))
+    assert asked == [(5500, False)]
 
 
 def test_dynos_see_binds_and_metadata_where_the_user_asked_for_them(

@@ -129,7 +129,7 @@ def hsup_release_rejected(event: events.ReleaseRejected) -> None:
 def hsup_source_failed(event: events.SourceFailed) -> None:
     """Called when the source cannot be read: it is unreachable, or rejects hsup's key.
 
-    What runs or is started all the same is as in `hsup_release_rejected`. For example:
+    `event.running` and `event.starting` mean the same as in `hsup_release_rejected`. For example:
 
         pager.send(str(event.error))
     """

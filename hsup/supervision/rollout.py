@@ -69,7 +69,8 @@ class _Prepared(NamedTuple):
     specs: Mapping[DynoName, DynoSpec]
 
 
-#: Makes an event from the versions that keeps running, and that is started instead; None for none.
+#: Makes an event from the version that keeps running and the one that is started instead, None
+#: where there is none.
 Telling = Callable[[int | None, int | None], Event]
 
 

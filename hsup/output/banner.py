@@ -91,4 +91,14 @@ def _serving(ports: Mapping[str, int | None], unavailable: Collection[int]) -> I
 
 
 def _listed(ports: Sequence[int]) -> str:
-    return f"port {ports[0]}" if len(ports) == 1 else f"ports {ports[0]} to {ports[-1]}"
+    """Return ports, of which adjacent ones are a range."""
+    ranges: list[list[int]] = []
+    for port in sorted(ports):
+        if ranges and port == ranges[-1][-1] + 1:
+            ranges[-1].append(port)
+        else:
+            ranges.append([port])
+    shown = [f"{one[0]} to {one[-1]}" if len(one) > 1 else str(one[0]) for one in ranges]
+    *first, last = shown
+    listed = f"{', '.join(first)} and {last}" if first else last
+    return f"port {listed}" if len(ports) == 1 else f"ports {listed}"

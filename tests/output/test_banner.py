@@ -69,6 +69,18 @@ def test_where_it_serves_is_shortened(width: int, unavailable: Collection[int], 
     assert said(width, unavailable=unavailable)[2] == line
 
 
+@pytest.mark.parametrize(
+    ("unavailable", "line"),
+    [
+        ((5001, 5003), "web serves on ports 5000, 5002 and 5004, not on ports 5001 and 5003"),
+        ((5002,), "web serves on ports 5000 to 5001 and 5003 to 5004, not on port 5002"),
+    ],
+)
+def test_only_adjacent_ports_are_a_range(unavailable: Collection[int], line: str) -> None:
+    ports = {f"web.{number + 1}": 5000 + number for number in range(5)}
+    assert said(200, ports=ports, unavailable=unavailable)[2] == f"{line}; ^C stops all"
+
+
 @pytest.mark.parametrize("width", range(12, 200, 7))
 def test_no_line_is_wider_than_the_window(width: int) -> None:
     release = SHOP._replace(app="店舗" * 5, slug=Slug("/srv/店舗/" * 4, inode=7))

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 _CUT = "…"
+#: The categories of marks on the character before them, and of what is not shown.
+_WITHOUT_WIDTH = frozenset({"Mn", "Me", "Cf"})
+#: Terminals show it, though it belongs to these.
+_SOFT_HYPHEN = "\xad"
 
 
 def columns(text: str) -> int:
@@ -41,8 +45,8 @@ def _beginning(text: str, width: int) -> str:
 
 
 def _columns_of(character: str) -> int:
-    from unicodedata import combining, east_asian_width  # slow to import, rarely needed
+    from unicodedata import category, east_asian_width  # slow to import, rarely needed
 
-    if combining(character):
+    if category(character) in _WITHOUT_WIDTH and character != _SOFT_HYPHEN:
         return 0
     return 2 if east_asian_width(character) in {"W", "F"} else 1

@@ -7,7 +7,18 @@ from hsup.columns import columns, cut, cut_before, padded
 
 @pytest.mark.parametrize(
     ("text", "width"),
-    [("", 0), ("shop", 4), ("cafe\u0301", 4), ("店舗", 4), ("🚀", 2)],
+    [
+        ("", 0),
+        ("shop", 4),
+        ("cafe\u0301", 4),
+        ("กำลัง", 4),
+        ("1\u20dd", 1),
+        ("a\u200bb", 2),
+        ("a\xadb", 3),
+        ("店舗", 4),
+        ("🚀", 2),
+        ("👩\u200d💻", 4),
+    ],
 )
 def test_a_text_takes_as_many_columns_as_a_terminal_gives_it(text: str, width: int) -> None:
     assert columns(text) == width

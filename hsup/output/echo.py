@@ -15,7 +15,8 @@ class Echo:
     """Watches the terminal at a descriptor, whose keys end the line that was printed last.
 
     If it `has_reader`, a dyno may have read a line before hsup looks: the kernel tells of that
-    (man 7 inotify, IN_ACCESS) before it hands the line over.
+    (man 7 inotify, IN_ACCESS) before it hands the line over. A read of half a line, which ^D hands
+    over, counts as a line: what is printed next then stands in the same row.
     """
 
     def __init__(self, terminal: int, *, has_reader: bool) -> None:

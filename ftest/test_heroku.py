@@ -313,7 +313,7 @@ def test_a_release_that_fails_at_a_restart_leaves_what_ran_before(hsup: Hsup, sh
     assert (first.count("migrated$"), again.count("migrated$")) == (1, 0)
     shop.release(processes={"web": "echo never", "release": "exit 3"})
     running = hsup.start()
-    running.wait_for("Release rejected, starting the last good one, v1: the release phase of v2")
+    running.wait_for("starting the last good one instead: the release phase of v2")
     running.wait_for("born$")
     shop.scale(web=2)
     running.wait_for("born$", count=2)

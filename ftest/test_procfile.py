@@ -145,7 +145,8 @@ def test_a_fault_at_the_start_is_told_as_by_check_before_the_last_good_release_r
     fault = 'must be "name: command", got "one"'
     again = hsup.start()
     again.wait_for(
-        f"Release rejected, starting the last good one, v1: cannot read Procfile: line 1: {fault}"
+        "Release rejected, starting the last good one instead: "
+        f"cannot read Procfile: line 1: {fault}"
     )
     again.wait_for("born$")
     assert "still running" not in again.said

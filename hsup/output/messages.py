@@ -118,7 +118,7 @@ def _supervision(event: Supervision) -> str:
 
 def _after_rejection(event: ReleaseRejected) -> str:
     if event.starting is not None:
-        return f"starting the last good one, v{event.starting}"
+        return "starting the last good one instead"
     return "nothing is running" if event.running is None else f"still running v{event.running}"
 
 

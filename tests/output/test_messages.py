@@ -70,7 +70,7 @@ def test_an_exit_for_want_of_memory_is_told_as_the_platform_does() -> None:
     [
         (3, None, "still running v3"),
         (None, None, "nothing is running"),
-        (None, 3, "starting the last good one, v3"),
+        (None, 3, "starting the last good one instead"),
     ],
 )
 def test_a_rejection_tells_what_goes_on(

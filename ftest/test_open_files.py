@@ -6,10 +6,12 @@ import os
 import re
 import resource
 import signal
+from collections.abc import Callable
 
 import pytest
 
 from ftest.program import Hsup, eventually, replace
+from ftest.terminal import Terminal
 
 pytestmark = pytest.mark.not_with("docker", "its dynos' descriptors are the engine's")
 
@@ -45,6 +47,17 @@ def test_a_start_runs_its_dyno_or_says_what_it_lacks(hsup: Hsup, number: int, wh
         assert number < 40
     else:
         assert (done.status, "done" in done.text) == (0, True), said
+
+
+@pytest.mark.parametrize("number", [16, 20, 24, 64])
+def test_on_a_terminal_many_dynos_are_started_or_it_is_said_what_is_lacking(
+    hsup: Hsup, terminal: Callable[..., Terminal], number: int
+) -> None:
+    hsup.procfile(**{f"type{count}": "echo done" for count in range(12)})  # each keeps its ports
+    forget_links()
+    screen = terminal(argv=[*limited(number), *hsup.words("start", "--oneshot")])
+    status = screen.ended()
+    assert is_told(screen.seen) or (status, "done" in screen.seen) == (0, True), screen.seen
 
 
 def test_more_dynos_start_than_the_soft_limit_has_files_for_together(hsup: Hsup) -> None:

@@ -29,10 +29,15 @@ def banner(
     `unavailable` no dyno can listen now.
     """
     return (
-        _fitting(_application(release, tuple(ports), width), width),
+        application(release, tuple(ports), width),
         _fitting(_origin(source, driver, release, width), width),
         _fitting(_serving(ports, unavailable), width),
     )
+
+
+def application(release: Release, names: Sequence[str], width: int) -> str:
+    """Return the first line, of the dynos of a release."""
+    return _fitting(_application(release, names, width), width)
 
 
 def _fitting(variants: Iterator[str], width: int) -> str:

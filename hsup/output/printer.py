@@ -9,7 +9,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -18,7 +18,7 @@ from hsup.api import SUPERVISOR, LogBatch, LogEvent
 from hsup.model import Release
 from hsup.output.descriptor import DescriptorWriter
 from hsup.output.formats import Formatter, formatter
-from hsup.output.screen import ScreenFormatter
+from hsup.output.screen import LOGGED, ScreenFormatter
 
 if TYPE_CHECKING:
     from hsup.output.echo import Echo
@@ -71,7 +71,7 @@ class Printer:
         text = f"lost {lost} bytes of output while its file had no room; printing again"
         logger.warning(text)
         if self._marks_gaps:
-            self.write(_own_batch(f"Warning: {text}\n".encode()))
+            self.write(_own_batch(f"Warning: {text}\n".encode(), LogEvent("warning")))
 
     @property
     def prefix_columns(self) -> int:
@@ -113,15 +113,16 @@ class ScreenPrinter(Printer):
     def write(self, batch: LogBatch) -> None:
         """Print a batch; hold what hsup says before it has announced the dynos."""
         if self._has_announced or batch.source != "hsup":
-            self._print_held()
+            self.print_held()
             super().write(batch)
             return
         self._held.append(batch)
         if self._holding is None:
             loop = asyncio.get_running_loop()
-            self._holding = loop.call_later(_HOLD_SECONDS, self._print_held)
+            self._holding = loop.call_later(_HOLD_SECONDS, self.print_held)
 
-    def _print_held(self) -> None:
+    def print_held(self) -> None:
+        """Print now what hsup has said."""
         if self._holding is None:
             return
         self._holding.cancel()
@@ -132,7 +133,7 @@ class ScreenPrinter(Printer):
 
     def write_own(self, text: bytes) -> bool:
         """Print lines of hsup's own between batches; see Printer."""
-        self._print_held()
+        self.print_held()
         return super().write_own(self._format.form.interrupted() + text)
 
     def write_log(self, text: str, level: int) -> bool:
@@ -140,7 +141,7 @@ class ScreenPrinter(Printer):
         if not (self._writer.is_over or self._writer.is_full):
             label = "Error: " if level >= logging.ERROR else "Warning: "
             line = f"{label if level >= logging.WARNING else ''}{text}\n"
-            self.write(_own_batch(line.encode(errors="backslashreplace")))
+            self.write(_own_batch(line.encode(errors="backslashreplace"), LOGGED))
         return not self._writer.is_over
 
     def announce(
@@ -149,24 +150,25 @@ class ScreenPrinter(Printer):
         driver: str,
         release: Release,
         ports: Mapping[str, int | None],
-        unavailable: Collection[int],
+        may_listen: Callable[[int], bool],
     ) -> None:
         """Print what runs here, before what was held until now; see ScreenFormatter."""
         self._has_announced = True
         moment = self._held[0].time if self._held else time.time_ns()
         form = self._format.form
-        super().write_own(form.announce(source, driver, release, ports, unavailable, moment=moment))
-        self._print_held()
+        super().write_own(form.announce(source, driver, release, ports, may_listen, moment=moment))
+        self.print_held()
 
     async def close(self) -> None:
         """Return when the reader has everything; see Printer."""
-        self._print_held()
+        self.print_held()
         await super().close()
         if self._echo is not None:
             self._echo.close()
 
     def show(self, batch: LogBatch) -> None:
         """Show the beginning of a line, which comes again with its end."""
+        self.print_held()
         if not self._writer.is_full:
             self._print(self._format.unfinished(batch))
 
@@ -373,8 +375,7 @@ class _RawWithNotices:
         return form(batch, goes_on=goes_on)
 
 
-def _own_batch(lines: bytes) -> LogBatch:
-    event = LogEvent("warning")
+def _own_batch(lines: bytes, event: LogEvent) -> LogBatch:
     return LogBatch(time.time_ns(), "hsup", SUPERVISOR, "stdout", lines, event=event)
 
 

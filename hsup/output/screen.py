@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from signal import SIGTERM, Signals
 
 from hsup.api import SUPERVISOR, LogBatch, LogEvent
@@ -39,6 +39,8 @@ _LEAST_COLUMNS = 16
 #: What a release phase is called, with any number.
 _RELEASE_PHASE = str(DynoName(RELEASE_TYPE, 1000))
 _NO_EVENT = LogEvent("notice")
+#: This very event is that of a record of hsup's own log, which may begin with a name.
+LOGGED = LogEvent("notice")
 
 
 class ScreenFormatter:
@@ -71,7 +73,11 @@ class ScreenFormatter:
         self._echoes = echoes
         self._columns = columns
         self._over_keys = b""
-        self._own_words = _OwnWords()
+        self._own_words = _OwnWords(self._application)
+        # Only for a screen, and now: at the start, no descriptor may be left for an import.
+        from hsup.output.banner import application, banner
+
+        self._fitting_application, self._banner = application, banner
 
     @property
     def prefix_columns(self) -> int:
@@ -84,13 +90,7 @@ class ScreenFormatter:
         """Return what is printed for a batch, b"" for nothing."""
         if batch.source == "hsup":
             lines = self._own_words(batch)
-            if not lines:
-                return b""
-            self._width = max(self._width, *map(len, self._own_words.dynos or (_OWN_NAME,)))
-            if self._echoes and isinstance((batch.event or _NO_EVENT).of, SupervisorStopping):
-                self._over_keys = b"\r"
-            prefix = self._prefix(batch, _OWN_NAME) or self._over_keys
-            return self._contained(prefix, batch._replace(lines=lines), goes_on=goes_on)
+            return self._own(batch._replace(lines=lines), goes_on=goes_on) if lines else b""
         if self._has_prefix:
             batch = batch._replace(lines=self._kept_to_lines(batch))
             if batch.is_partial and not batch.lines:
@@ -105,36 +105,49 @@ class ScreenFormatter:
         driver: str,
         release: Release,
         ports: Mapping[str, int | None],
-        unavailable: Collection[int],
+        may_listen: Callable[[int], bool],
         *,
         moment: int,
     ) -> bytes:
         """Return what is printed at the start, and keep room for all names: see `banner`.
 
-        `moment` is its time, in nanoseconds.
+        `may_listen` tells whether a dyno may listen on a port now; `moment` is the time of the
+        start, in nanoseconds.
         """
-        from hsup.output.banner import banner  # only for a screen
-
-        names = (*ports, _RELEASE_PHASE) if release.process(RELEASE_TYPE) else ports
-        self._width = max(self._width, *map(len, names), len(_OWN_NAME))
-        self._own_words.has_announced(release, unavailable)
-        columns = self._columns()
-        width = sys.maxsize if columns is None else columns - self.prefix_columns
-        lines = banner(
-            source,
-            driver,
-            release,
-            ports,
-            unavailable=unavailable,
-            width=max(width, _LEAST_COLUMNS),
-        )
+        self._keep_room((*ports, _RELEASE_PHASE) if release.process(RELEASE_TYPE) else ports)
+        self._own_words.has_announced(release, ports, may_listen)
+        unavailable, width = self._own_words.unavailable, self._room()
+        lines = self._banner(source, driver, release, ports, unavailable=unavailable, width=width)
         text = "".join(f"{line}\n" for line in lines).encode()
-        return self(LogBatch(moment, "hsup", SUPERVISOR, "stdout", text))
+        return self._own(LogBatch(moment, "hsup", SUPERVISOR, "stdout", text), goes_on=False)
 
     def interrupted(self) -> bytes:
         """Return what ends the colours of a line that has not ended."""
         was_coloured, self._is_coloured = self._is_coloured, False
         return _RESET if was_coloured else b""
+
+    def _own(self, batch: LogBatch, *, goes_on: bool) -> bytes:
+        """Return what is printed for lines of hsup's own."""
+        self._keep_room(self._own_words.dynos)
+        if self._echoes and isinstance((batch.event or _NO_EVENT).of, SupervisorStopping):
+            self._over_keys = b"\r"
+        prefix = self._prefix(batch, _OWN_NAME) or self._over_keys
+        return self._contained(prefix, batch, goes_on=goes_on)
+
+    def _application(self, release: Release, names: Sequence[str]) -> str:
+        """Return the first line of the banner for a release that was not announced."""
+        self._keep_room(names)
+        return self._fitting_application(release, names, self._room())
+
+    def _keep_room(self, names: Iterable[str]) -> None:
+        """Make the column wide enough for names."""
+        self._width = max(self._width, *map(len, (_OWN_NAME, *names)))
+
+    def _room(self) -> int:
+        """Return how many columns of the window a line of the banner may take."""
+        columns = self._columns()
+        width = sys.maxsize if columns is None else columns - self.prefix_columns
+        return max(width, _LEAST_COLUMNS)
 
     def _kept_to_lines(self, batch: LogBatch) -> bytes:
         """Return the lines of a batch, and keep a sequence at its end that may go on."""
@@ -191,19 +204,35 @@ class ScreenFormatter:
 class _OwnWords:
     """Says a change in one line, and what has no line of its own.
 
-    `dynos` are the names of those that are to run.
+    `unavailable` are the ports of web dynos on which these could not listen when they started.
+    `application` returns the line for a release that runs instead of the one that was announced.
     """
 
-    def __init__(self) -> None:
-        self.dynos: tuple[str, ...] = ()
-        self._announced: int | None = None
-        self._unavailable: Collection[int] = ()
+    def __init__(self, application: Callable[[Release, Sequence[str]], str]) -> None:
+        self.unavailable: set[int] = set()
+        self._application = application
+        self._announced: tuple[int, list[str]] | None = None
+        self._ports: Mapping[str, int | None] = {}
+        self._may_listen: Callable[[int], bool] = lambda _: True
         self._adopted: set[str] = set()
         self._overdue: set[str] = set()  # their end was told already
 
-    def has_announced(self, release: Release, unavailable: Collection[int]) -> None:
+    @property
+    def dynos(self) -> list[str]:
+        """Return the names of the dynos that are to run."""
+        return list(self._ports)
+
+    def has_announced(
+        self,
+        release: Release,
+        ports: Mapping[str, int | None],
+        may_listen: Callable[[int], bool],
+    ) -> None:
         """Note which release was announced, and on which of its ports no dyno can listen."""
-        self._announced, self._unavailable = release.version, unavailable
+        self._ports, self._may_listen = ports, may_listen
+        self._announced = (release.version, self.dynos)
+        for name in ports:
+            self._look_at_port(name)
 
     def __call__(self, batch: LogBatch) -> bytes:
         """Return the lines for a line of hsup's own, b"" if another one says it."""
@@ -231,19 +260,25 @@ class _OwnWords:
             self._overdue.add(batch.dyno)
             reason = batch.lines.removeprefix(messages.EXIT_TIMEOUT.encode()).rstrip(b"\n")
             return b"%b was killed: %b (R12)\n" % (batch.dyno.encode(), _sentence(reason))
-        lines = _sentence(batch.lines)
+        lines = batch.lines if event is LOGGED else _sentence(batch.lines)
         return lines if batch.dyno == SUPERVISOR else f"{batch.dyno}: ".encode() + lines
 
     def _received(self, event: ReleaseReceived) -> str | None:
         """Return the line for a release, None if it was the one that was announced."""
-        self.dynos = tuple(event.ports)
+        self._ports = event.ports
         announced, self._announced = self._announced, None
-        version = event.release.version
-        return None if version == announced else f"release v{version}"
+        release = event.release
+        if announced is None:
+            return f"release v{release.version}"
+        is_announced = announced == (release.version, self.dynos)
+        return None if is_announced else self._application(release, self.dynos)
 
     def _changed(self, event: DynoStateChanged) -> str | None:
         """Return the line for a new state, None if another line says it."""
         match event.after:
+            case State.PROVISIONING:
+                self._look_at_port(str(event.dyno))
+                return None
             case State.UP:
                 return self._up(event)
             case State.CRASHED:
@@ -254,6 +289,16 @@ class _OwnWords:
                 return self._stopped(event)
             case _:
                 return None
+
+    def _look_at_port(self, dyno: str) -> None:
+        """Note whether a web dyno that is about to start may listen on its port."""
+        port = self._ports.get(dyno)
+        if port is None or not dyno.startswith("web."):
+            return
+        if self._may_listen(port):
+            self.unavailable.discard(port)
+        else:
+            self.unavailable.add(port)
 
     def _up(self, event: DynoStateChanged) -> str:
         dyno = str(event.dyno)
@@ -278,7 +323,7 @@ class _OwnWords:
             return None
         ip, port = event.address
         host = "localhost" if ip == "127.0.0.1" else ip
-        serves = event.dyno.type == "web" and port not in self._unavailable
+        serves = event.dyno.type == "web" and port not in self.unavailable
         return f"http://{host}:{port}" if serves else f"port {port}"
 
 

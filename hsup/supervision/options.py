@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -13,8 +13,8 @@ from hsup.supervision.policy import CrashPolicy, RetryPolicy
 from hsup.supervision.ports import Base
 from hsup.terminal import WindowSize
 
-#: Told the first release, the ports of its dynos, and those on which no web dyno can listen.
-Announce = Callable[[Release, Mapping[str, int | None], Collection[int]], None]
+#: Told the first release, the ports of its dynos, and how to tell whether these may listen on one.
+Announce = Callable[[Release, Mapping[str, int | None], Callable[[int], bool]], None]
 
 
 class SupervisorOptions(NamedTuple):

@@ -249,7 +249,10 @@ class Rollout:
         self._has_announced = True
         if self._options.announce is not None:
             ports = self._specs.ports(release)
-            self._options.announce(release, ports, self._specs.unavailable_ports(ports))
+            try:
+                self._options.announce(release, ports, self._specs.may_listen)
+            except Exception as error:
+                logger.warning("cannot say what is going to run: %s", error, exc_info=error)
         self._specs.tell_of_quantities(release)
 
     async def _warn_of_ports(self, specs: Mapping[DynoName, DynoSpec]) -> None:

@@ -136,12 +136,9 @@ class SpecMaker:
         with self._ports.for_now():
             return {str(name): spec.port for name, spec in self.specs(release).items()}
 
-    def unavailable_ports(self, ports: Mapping[str, int | None]) -> frozenset[int]:
-        """Return those ports of web dynos on which these may not listen now."""
-        if not self._options.shares_ports:
-            return frozenset()
-        web = (port for name, port in ports.items() if port and name.startswith("web."))
-        return frozenset(filter(port_conflicts.probe, web))
+    def may_listen(self, port: int) -> bool:
+        """Tell whether a dyno may listen on a port now."""
+        return not self._options.shares_ports or port_conflicts.probe(port) is None
 
     def _base(self, release: Release, names: Iterable[DynoName]) -> int:
         options = self._options

@@ -4,8 +4,9 @@ import asyncio
 import logging
 import os
 import resource
+import time
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -321,7 +322,8 @@ def screen(pipe: tuple[int, int]) -> ScreenPrinter:
 
 
 def announce(screen: ScreenPrinter) -> None:
-    screen.announce("procfile", "simple", make_release(worker=1), {"worker.12": 5000}, ())
+    release, ports = make_release(worker=1), {"worker.12": 5000}
+    screen.announce("procfile", "simple", release, ports, lambda _: True)
 
 
 WARNING = make_batch(b"Warning: x\n", dyno=SUPERVISOR, source="hsup")
@@ -348,13 +350,33 @@ async def test_what_is_said_does_not_wait_long_for_the_dynos(
     await screen.close()
 
 
-@pytest.mark.parametrize("first", [make_batch(b"a\n"), None], ids=["output", "end"])
+async def test_what_is_announced_has_the_time_of_what_was_said_before(
+    pipe: tuple[int, int],
+) -> None:
+    screen = ScreenPrinter(pipe[1], ScreenFormatter(coloured=False))
+    said = WARNING._replace(time=WARNING.time + 3600 * 10**9)
+    screen.write(said)
+    announce(screen)
+    await screen.close()
+    times = {line.partition(b" ")[0] for line in os.read(pipe[0], 1000).splitlines()}
+    assert times == {time.strftime("%H:%M:%S", time.localtime(said.time // 10**9)).encode()}
+
+
+@pytest.mark.parametrize(
+    "follow",
+    [
+        lambda screen: screen.write(make_batch(b"a\n")),
+        lambda screen: screen.show(make_batch(b"a", is_partial=True)),
+        lambda screen: screen.write_own(b"a\n"),
+        lambda _: None,
+    ],
+    ids=["output", "half a line", "lines without a batch", "end"],
+)
 async def test_what_is_said_comes_before_what_follows(
-    pipe: tuple[int, int], screen: ScreenPrinter, first: LogBatch | None
+    pipe: tuple[int, int], screen: ScreenPrinter, follow: Callable[[ScreenPrinter], object]
 ) -> None:
     screen.write(WARNING)
-    if first is not None:
-        screen.write(first)
+    follow(screen)
     await screen.close()
     assert os.read(pipe[0], 1000).startswith(b"hsup | Warning: x\n")
 
@@ -368,10 +390,12 @@ async def test_on_a_screen_the_log_of_hsup_is_like_its_other_lines(
     screen.show(make_batch(b"half", is_partial=True))
     for level in (logging.INFO, logging.WARNING, logging.ERROR):
         errors.log("told", level)
+    errors.log("Docker Engine is gone", logging.INFO)
     await errors.close(stuck_seconds=60.0)
     assert os.read(pipe[0], 1000).splitlines() == [
         b"web.1     | half",
         b"hsup      | told",
         b"hsup      | Warning: told",
         b"hsup      | Error: told",
+        b"hsup      | Docker Engine is gone",
     ]

@@ -32,6 +32,7 @@ from hsup.testing import make_batch, make_release
 # 2026-01-02T15:04:05.123456789 UTC
 MOMENT = 1_767_366_245_123_456_789
 WEB, WORKER = DynoName("web", 1), DynoName("worker", 1)
+LOCAL = Address("127.0.0.1", 5000)
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +64,9 @@ def told(form: ScreenFormatter, *events: Event) -> list[str]:
 
 def changed(before: State, after: State, **rest: Any) -> DynoStateChanged:
     return DynoStateChanged(**{"dyno": WEB, "before": before, "after": after, **rest})
+
+
+UP = changed(State.STARTING, State.UP, pid=4711, address=LOCAL)
 
 
 def test_a_line_has_the_local_time_and_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,9 +103,9 @@ def announced(
     origin: tuple[str, str],
     release: Release,
     ports: Mapping[str, int | None],
-    unavailable: Collection[int] = (),
+    taken: Collection[int] = (),
 ) -> list[str]:
-    printed = form.announce(*origin, release, ports, unavailable, moment=MOMENT)
+    printed = form.announce(*origin, release, ports, lambda port: port not in taken, moment=MOMENT)
     return [line.partition(" | ")[2] for line in printed.decode().splitlines()]
 
 
@@ -129,8 +133,26 @@ def test_a_port_that_another_program_has_is_no_place_where_the_application_serve
     release = make_release(web=1)
     told_first = announced(form, ("procfile", "simple"), release, {"web.1": 5000}, {5000})
     assert told_first[2] == "web cannot serve on port 5000; ^C stops all"
-    up = changed(State.STARTING, State.UP, pid=4711, address=LOCAL)
-    assert told(form, up) == ["web.1 started (pid 4711, port 5000)"]
+    assert told(form, UP) == ["web.1 started (pid 4711, port 5000)"]
+
+
+def test_a_port_is_looked_at_again_whenever_a_web_dyno_is_about_to_start_again(
+    form: ScreenFormatter,
+) -> None:
+    taken = {5000}
+    announced(form, ("procfile", "simple"), make_release(web=1), {"web.1": 5000}, taken)
+    told(form, UP)
+    taken.clear()
+    assert told(form, UP) == ["web.1 started (pid 4711, port 5000)"]
+    again = changed(State.CRASHED, State.PROVISIONING)
+    assert told(form, again, UP) == ["web.1 started (pid 4711, http://localhost:5000)"]
+    taken.add(5000)
+    assert told(form, again, UP) == ["web.1 started (pid 4711, port 5000)"]
+
+
+def test_the_port_of_a_dyno_that_serves_nothing_is_not_looked_at(form: ScreenFormatter) -> None:
+    announced(form, ("procfile", "simple"), make_release(worker=1), {"worker.1": 5000}, {5000})
+    assert told(form, UP) == ["web.1 started (pid 4711, http://localhost:5000)"]
 
 
 def test_it_is_said_first_what_runs_here(form: ScreenFormatter) -> None:
@@ -148,6 +170,34 @@ def test_it_is_said_first_what_runs_here(form: ScreenFormatter) -> None:
     assert form(make_batch(b"a\n")) == b"web.1    | a\n"
 
 
+@pytest.mark.parametrize(
+    ("version", "ports", "lines"),
+    [
+        (1, {"web.1": 5000, "clock.1": 5100}, []),
+        (1, {"web.1": 5000}, ["shop, release v1: web.1"]),
+        (2, {"web.1": 5000, "clock.1": 5100}, ["shop, release v2: web.1, clock.1"]),
+        (1, {}, ["shop, release v1: no dynos"]),
+    ],
+)
+def test_what_runs_is_said_again_if_it_is_not_what_was_announced(
+    form: ScreenFormatter, version: int, ports: Mapping[str, int], lines: list[str]
+) -> None:
+    announced(form, ("procfile", "simple"), make_release(), {"web.1": 5000, "clock.1": 5100})
+    release = make_release(version=version)
+    assert told(form, ReleaseReceived(release=release, ports=ports)) == lines
+    later = ReleaseReceived(release=make_release(version=3), ports=ports)
+    assert told(form, later) == ["release v3"]
+
+
+@pytest.mark.parametrize("app", ["My App", "Big shop"])
+def test_names_are_printed_as_they_are(form: ScreenFormatter, app: str) -> None:
+    release = make_release(web=1)._replace(app=app)
+    lines = announced(form, ("procfile", "simple"), release, {"web.1": 5000})
+    assert lines[0] == f"{app}, release v1: web.1"
+    other = ReleaseReceived(release=release, ports={"web.2": 5001})
+    assert told(form, other) == [f"{app}, release v1: web.2"]
+
+
 def test_what_serves_nothing_does_not_say_where(form: ScreenFormatter) -> None:
     release = make_release(worker=1)
     assert announced(form, ("directory", "docker"), release, {"worker.1": None}) == [
@@ -158,7 +208,6 @@ def test_what_serves_nothing_does_not_say_where(form: ScreenFormatter) -> None:
     assert announced(form, ("directory", "docker"), release, {})[0] == "shop, release v1: no dynos"
 
 
-LOCAL = Address("127.0.0.1", 5000)
 OUT_OF_MEMORY = ExitStatus(signal=SIGKILL, out_of_memory=True)
 
 
@@ -290,6 +339,16 @@ def test_a_dyno_that_had_to_be_killed_has_one_line(form: ScreenFormatter) -> Non
     assert said(form, messages.KILLING) == b""
     stopped = changed(State.STOPPING, State.STOPPED, status=killed)
     assert told(form, DynoExited(dyno=WEB, status=killed), stopped) == []
+    assert told(form, stopped) == ["web.1 stopped, killed by SIGKILL"]
+
+
+def test_that_a_dyno_had_to_be_killed_is_forgotten_when_it_has_started_again(
+    form: ScreenFormatter,
+) -> None:
+    said(form, messages.exit_timeout(30))
+    killed = ExitStatus(signal=SIGKILL)
+    told(form, UP)
+    stopped = changed(State.STOPPING, State.STOPPED, status=killed)
     assert told(form, stopped) == ["web.1 stopped, killed by SIGKILL"]
 
 

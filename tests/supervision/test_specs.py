@@ -3,7 +3,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -383,7 +383,7 @@ async def test_the_first_release_is_announced_before_it_is_built(
 ) -> None:
     announced: list[tuple[int, dict[str, int | None], int]] = []
 
-    def announce(release: Release, ports: Mapping[str, int | None], _: Collection[int]) -> None:
+    def announce(release: Release, ports: Mapping[str, int | None], _: object) -> None:
         announced.append((release.version, dict(ports), len(driver.built)))
 
     source.release(version=1, web=2, worker=1)
@@ -393,6 +393,22 @@ async def test_the_first_release_is_announced_before_it_is_built(
     await driver.dyno("web.1", nth=1)
     await end(supervisor, running)
     assert announced == [(1, {"web.1": 5000, "web.2": 5001, "worker.1": 5100}, 0)]
+
+
+async def test_a_release_that_cannot_be_announced_runs_all_the_same(
+    supervise: Supervise,
+    source: MemorySource,
+    driver: MemoryDriver,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def announce(*_: object) -> None:
+        raise ValueError("no width")
+
+    source.release(web=1)
+    supervisor, running = supervise(announce=announce)
+    await driver.dyno("web.1")
+    await end(supervisor, running)
+    assert "cannot say what is going to run: no width" in caplog.messages
 
 
 @pytest.mark.parametrize(("base", "is_told"), [(65334, False), (65335, True), (65500, True)])
@@ -405,13 +421,13 @@ def test_a_base_too_high_for_ports_of_each_type_is_told_with_the_highest(
 
 
 @pytest.mark.parametrize("shares_ports", [True, False])
-def test_ports_of_web_dynos_on_which_these_cannot_listen_are_known(
+def test_ports_on_which_dynos_cannot_listen_are_known(
     make: Callable[..., SpecMaker], monkeypatch: pytest.MonkeyPatch, *, shares_ports: bool
 ) -> None:
     monkeypatch.setattr(port_conflicts, "probe", {5001: errno.EADDRINUSE, 5100: errno.EACCES}.get)
     specs = make(shares_ports=shares_ports)
-    found = specs.unavailable_ports({"web.1": 5000, "web.2": 5001, "web.3": None, "worker.1": 5100})
-    assert found == ({5001} if shares_ports else set())
+    found = [specs.may_listen(port) for port in (5000, 5001, 5100)]
+    assert found == ([True, False, False] if shares_ports else [True] * 3)
 
 
 def test_a_base_of_the_release_that_is_too_high_is_told(

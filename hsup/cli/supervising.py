@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from signal import Signals
 from types import MappingProxyType
@@ -91,6 +92,7 @@ class _Supervision:
         self, request: Request, printer: Printer | RawPrinter, errors: ErrorPrinter
     ) -> None:
         self._request = request
+        self._printer = printer
         self._errors = errors
         self._diagnostics = log_to_memory(errors, verbose=request.options.is_verbose)
         self._parts = parts = Components(request.options)
@@ -185,6 +187,9 @@ class _Supervision:
 
         The next hsup adopts or removes dynos that are not processes of this one.
         """
+        if isinstance(self._printer, ScreenPrinter):
+            with suppress(Exception):  # the signal may have come while it was printing
+                self._printer.print_held()
         for call in self._parts.calls.waited_for():
             say_at_once(f"stopped waiting for {call}")
         has_killed = kill_descendants()

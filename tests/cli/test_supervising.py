@@ -143,6 +143,42 @@ def test_the_terminal_is_restored_where_hsup_is_blocked_and_leaves_at_once(
     os.close(end)
 
 
+# An observer that logs a warning before there is a release, and blocks hsup.
+WARNING = """
+import logging
+import time
+from pathlib import Path
+from hsup import hookimpl
+
+@hookimpl
+def hsup_supervisor_started(event):
+    logging.getLogger("hsup").warning("Docker Engine is old")
+    Path("blocked").touch()
+    while True:
+        try:
+            time.sleep(1)
+        except BaseException:
+            pass
+"""
+
+
+def test_what_hsup_has_said_is_printed_where_it_is_blocked_and_leaves_at_once(
+    directory: Path, install: Installer
+) -> None:
+    install("hsup-warning", WARNING)
+    words = [sys.executable, "-m", "hsup", "start", "--no-timestamps"]
+    with subprocess.Popen(
+        words, cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as started:
+        while not (directory / "blocked").exists():
+            time.sleep(0.01)
+        started.send_signal(signal.SIGQUIT)  # counts as two
+        time.sleep(0.2)
+        started.send_signal(signal.SIGTERM)
+        printed, _ = started.communicate(timeout=60)
+    assert b"hsup | Warning: Docker Engine is old\n" in printed
+
+
 def test_start_works_where_standard_error_is_closed(directory: Path) -> None:
     words = [sys.executable, "-m", "hsup", "start", "web=0"]
     ended = subprocess.run(

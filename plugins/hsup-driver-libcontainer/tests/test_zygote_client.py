@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -30,8 +31,11 @@ def fork(zygote: Zygote) -> tuple[socket.socket, socket.socket]:
 
 
 def children(pid: int | str) -> set[str]:
-    threads = Path(f"/proc/{pid}/task").iterdir()
-    return {child for thread in threads for child in (thread / "children").read_text().split()}
+    found: set[str] = set()
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):  # a thread that ends has no children
+            found.update((thread / "children").read_text().split())
+    return found
 
 
 def first_processes(before: set[str]) -> set[str]:

@@ -105,7 +105,7 @@ def test_what_cannot_be_guessed_is_told(application: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "fault"),
     [
-        ("package.json", b'{\n "a": 1,\n}', "line 3, column 1: must be JSON: expecting property"),
+        ("package.json", b'{\n "a" 1\n}', "line 2, column 6: must be JSON: expecting ':'"),
         ("package.json", b"[]", "must be an object of JSON"),
         ("package.json", b"\xff", "must be UTF-8 text"),
         ("package.json", b"[" * 99999, "must be JSON: it is nested too deeply"),

@@ -18,6 +18,8 @@ MAKING = r"making \.venv with Python"
 
 Demo = Callable[[], Terminal]
 
+pytestmark = pytest.mark.skipif(not (ROOT / "Makefile").exists(), reason="this is no clone")
+
 
 @pytest.fixture
 def index() -> Iterator[socket.socket]:

@@ -196,14 +196,14 @@ def test_a_stopped_zygote_of_a_killed_hsup_is_ended_by_the_next(hsup: Hsup) -> N
 
 def is_alive(pid: int) -> bool:
     """Tell whether a process has not ended, whoever its parent is and whether that knows."""
-    try:
-        return ") Z" not in Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+    status = read(pid, "stat")
+    return bool(status) and ") Z" not in status
 
 
 def zygote_of(running: Running) -> int:
-    (zygote,) = [one for one in children_of(running.child.pid) if "hsup-zygote" in name_of(one)]
+    (zygote,) = [
+        one for one in children_of(running.child.pid) if "hsup-zygote" in read(one, "comm")
+    ]
     return zygote
 
 
@@ -215,12 +215,16 @@ def spare_of(running: Running, program: int) -> int | None:
 
 
 def has_joined(pid: int) -> bool:
-    return "/hsup-" in Path(f"/proc/{pid}/cgroup").read_text()
+    return "/hsup-" in read(pid, "cgroup")
 
 
 def children_of(pid: int) -> list[int]:
-    return [*map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+    return [*map(int, read(pid, f"task/{pid}/children").split())]
 
 
-def name_of(pid: int) -> str:
-    return Path(f"/proc/{pid}/comm").read_text()
+def read(pid: int, name: str) -> str:
+    """Return what a file of /proc says of a process, nothing if that has ended."""
+    try:
+        return Path(f"/proc/{pid}/{name}").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""

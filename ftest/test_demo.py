@@ -18,7 +18,7 @@ MAKING = r"making \.venv with Python"
 
 Demo = Callable[[], Terminal]
 
-pytestmark = pytest.mark.skipif(not (ROOT / "Makefile").exists(), reason="this is no clone")
+pytestmark = pytest.mark.skipif(not (ROOT / "Makefile").exists(), reason="not in a clone")
 
 
 @pytest.fixture

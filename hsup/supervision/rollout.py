@@ -251,7 +251,7 @@ class Rollout:
             ports = self._specs.ports(release)
             try:
                 self._options.announce(release, ports, self._specs.may_listen)
-            except Exception as error:
+            except Exception as error:  # what cannot be said keeps no dyno from running
                 logger.warning("cannot say what is going to run: %s", error, exc_info=error)
         self._specs.tell_of_quantities(release)
 

@@ -72,7 +72,11 @@ LINK, HARD, DIRECTORY = tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE
         ([member("out", LINK, "../../../../.."), member("out/tmp/evil")], "Not a directory"),
         ([member("evil", HARD, "VICTIM/precious"), member("evil")], "Cannot hard link"),
         ([member("evil", HARD, "../../precious"), member("evil")], "Cannot hard link"),
-        ([member("s", LINK, "VICTIM"), member("s", DIRECTORY), member("s/evil")], "Is a directory"),
+        # tar takes the directory for the link that it had put off if its inode number is the same.
+        (
+            [member("s", LINK, "VICTIM"), member("s", DIRECTORY), member("s/evil")],
+            "Is a directory|has no /bin/bash",
+        ),
         ([member("bin/bash", DIRECTORY), member("bin/sh")], "has no /bin/bash"),
         ([member("bin/bash", LINK, "bash"), member("bin/sh")], "has no /bin/bash"),
         ([member("bin/bash", LINK, "/../../../bin/busybox")], "has no /bin/bash"),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 if TYPE_CHECKING:
     from pathlib import Path
 
-_NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
+NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 
 class Command(NamedTuple):
@@ -105,12 +105,12 @@ class Release(NamedTuple):
 
     app: str
     version: int
-    config: Mapping[str, str] = _NO_VARIABLES
+    config: Mapping[str, str] = NO_VARIABLES
     processes: tuple[ProcessType, ...] = ()
     slug: Slug | None = None
     stack: str | None = None
     logplex_url: str | None = None
-    metadata: Mapping[str, str] = _NO_VARIABLES
+    metadata: Mapping[str, str] = NO_VARIABLES
     author: Author | None = None
 
     def process(self, name: str) -> ProcessType | None:
@@ -178,9 +178,9 @@ class DynoSpec(NamedTuple):
     stack: str | None = None
     binds: tuple[Bind, ...] = ()
     size: str | None = None
-    metadata: Mapping[str, str] = _NO_VARIABLES
+    metadata: Mapping[str, str] = NO_VARIABLES
     author: Author | None = None
-    passed: Mapping[str, str] = _NO_VARIABLES
+    passed: Mapping[str, str] = NO_VARIABLES
     input: DynoInput = "empty"
 
     def runs_like(self, other: "DynoSpec") -> bool:

@@ -101,8 +101,9 @@ class ReleaseFailed(HsupError):
 class DrainError(HsupError):
     """A log drain has not taken a block of lines; it may take it later.
 
-    `taken_lines` is how many lines at the beginning of the block it has all the same, and
-    `retry_seconds` when it asked to be tried again, None if it did not say.
+    `taken_lines` is how many lines at the beginning of the block it has all the same, those that
+    tell of losses included. `retry_seconds` is when it asked to be tried again, None if it did
+    not say.
     """
 
     def __init__(

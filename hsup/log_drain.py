@@ -34,6 +34,11 @@ class DrainURL(NamedTuple):
     password: str | None = None
     parameters: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def is_of_this_machine(self) -> bool:
+        """Tell whether the path is one of this machine, and no secret."""
+        return self.scheme in _OF_THIS_MACHINE
+
     def take(self, *names: str) -> tuple[dict[str, str], DrainURL]:
         """Return the values of parameters by their names, and this URL without them.
 
@@ -62,7 +67,7 @@ class DrainURL(NamedTuple):
         return host if self.port is None else f"{host}:{self.port}"
 
     def __str__(self) -> str:
-        if self.scheme in _OF_THIS_MACHINE:
+        if self.is_of_this_machine:
             return f"{self.scheme}:{self.path}"
         return f"{self.scheme}://{self.authority}"
 

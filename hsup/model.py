@@ -100,7 +100,8 @@ class Release(NamedTuple):
     `metadata` are platform variables that the source knows, for example HEROKU_SLUG_COMMIT;
     dynos get them if the user asks for them. Files of this machine that the release names are
     opened only with the rights of its `author`; None is for a source that hsup's user chose
-    and trusts, for example Heroku's API.
+    and trusts, for example Heroku's API. `drains` are the URLs of its log drains, which may hold
+    secrets.
     """
 
     app: str
@@ -112,17 +113,18 @@ class Release(NamedTuple):
     logplex_url: str | None = None
     metadata: Mapping[str, str] = NO_VARIABLES
     author: Author | None = None
+    drains: tuple[str, ...] = ()
 
     def process(self, name: str) -> ProcessType | None:
         """Return the process type of that name, or None."""
         return next((one for one in self.processes if one.name == name), None)
 
     def differs_in_scale_only(self, other: "Release") -> bool:
-        """Tell whether this equals the other release except for scale and author."""
+        """Tell whether this equals the other release except for scale, drains and author."""
         return self.scaled_like(other)._replace(author=other.author) == other
 
     def scaled_like(self, other: "Release") -> "Release":
-        """Return this release with the quantities and sizes of the other one."""
+        """Return this release with the quantities, sizes and drains of the other one."""
         asked = {one.name: one for one in other.processes}
         types = (
             one._replace(quantity=asked[one.name].quantity, size=asked[one.name].size)
@@ -130,7 +132,7 @@ class Release(NamedTuple):
             else one
             for one in self.processes
         )
-        return self._replace(processes=tuple(types))
+        return self._replace(processes=tuple(types), drains=other.drains)
 
     def __str__(self) -> str:
         return f"v{self.version} of {self.app}"

@@ -14,12 +14,15 @@ import tty
 from collections.abc import Sequence
 from contextlib import suppress
 from select import PIPE_BUF
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from hsup.api import SUPERVISOR, LogBatch, LogEvent, LogSink
 from hsup.model import DynoName
 from hsup.terminal import WindowSize
 from hsup.visible import visible
+
+if TYPE_CHECKING:
+    from hsup.output.backlog import Backlog
 
 logger = logging.getLogger(__name__)
 
@@ -144,6 +147,8 @@ class LogRouter:
 
     def __init__(self, sinks: Sequence[LogSink]) -> None:
         self.unfinished = Unfinished()
+        #: Where lines are kept for others than the sinks, if there are any.
+        self.backlog: Backlog | None = None
         self._sinks = tuple(sinks)
         self._showing = [one for one in sinks if isinstance(one, ShowsBeginnings)]
         self._readers: set[StreamReader] = set()
@@ -166,6 +171,8 @@ class LogRouter:
         """Pass a batch to all sinks."""
         for sink in self._sinks:
             sink.write(batch)
+        if self.backlog is not None:
+            self.backlog.append(batch)
         if self._waiting is None and any(sink.is_full for sink in self._sinks):
             for reader in self._readers:
                 reader.pause()

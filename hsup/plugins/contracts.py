@@ -199,6 +199,7 @@ is_release = _value(
     logplex_url=_maybe_text,
     metadata=_are_variables,
     author=unless_none(_is_author),
+    drains=_each("a tuple of strings", _text),
 )
 is_checked = unless_none(
     _value(

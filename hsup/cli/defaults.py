@@ -12,6 +12,8 @@ DEFAULT_GRACE_SECONDS = 30.0
 PORTS = f'"{AUTO}" or a number from 1 to {HIGHEST_PORT}'
 SECONDS = "a number of seconds, 0 or more"
 #: Where someone reads, and anywhere else.
+#: As many as the platform remembers of an application.
+DEFAULT_HISTORY_LINES = 1500
 SCREEN_FORMAT, DEFAULT_LOG_FORMAT = "screen", "heroku"
 LOG_FORMATS = (SCREEN_FORMAT, "heroku", "plain", "json", "raw", "none")
 #: The options that say how lines look, by what the format for the screen calls it.
@@ -54,6 +56,7 @@ VARIABLES = frozenset(
         "HSUP_ONLY",
         "HSUP_PREFIX",
         "HSUP_TIMESTAMPS",
+        "HSUP_LOG_HISTORY",
         COMPLETION,
     }
 )

@@ -14,6 +14,7 @@ from hsup.cli.config import read_settings, working_directory
 from hsup.cli.defaults import (
     DEFAULT_DRIVER,
     DEFAULT_GRACE_SECONDS,
+    DEFAULT_HISTORY_LINES,
     DEFAULT_LOG_FORMAT,
     LOOKS,
     SCREEN_FORMAT,
@@ -169,6 +170,12 @@ class Options:
     def drains(self) -> tuple[str, ...]:
         """Return the URLs of log drains, which may hold secrets."""
         return tuple(self._given.get("drains") or ())
+
+    @property
+    def history_lines(self) -> int:
+        """Return how many of the last lines services can read."""
+        given = self._given.get("log_history")
+        return DEFAULT_HISTORY_LINES if given is None else int(given)
 
     @property
     def root(self) -> str | None:

@@ -117,6 +117,8 @@ class _Supervision:
         shown = Only(printer, request.only) if request.only else printer
         self._router = LogRouter([shown, *sinks])
         _log_calls(parts.calls, self._router)
+        if self._services:
+            self._router.remember(request.options.history_lines)
         self._draining = Draining(parts, self._router, grace_seconds=plan.grace_seconds)
         plan = plan._replace(follow_drains=self._draining.follow)
         self._supervisor = Supervisor(

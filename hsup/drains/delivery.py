@@ -17,11 +17,12 @@ from zlib import crc32
 
 from hsup.api import LogBatch, LogEvent
 from hsup.drains.lane import Filling, Outgoing, without_taken
-from hsup.drains.losses import UNDELIVERED, Loss, Losses
+from hsup.drains.losses import UNDELIVERED, Losses
 from hsup.drains.outage import Outage
 from hsup.errors import DrainError, DrainRefused, DrainUnreachable
 from hsup.log_drain import DrainLimits, LogDrain
 from hsup.output.backlog import Dropped, line_count
+from hsup.output.losses import Loss
 
 #: The longest wait before another try once hsup is to end.
 _LAST_WAIT_SECONDS = 0.5

@@ -6,9 +6,9 @@ import os
 from typing import NamedTuple
 
 from hsup.api import LogBatch
-from hsup.drains.losses import Loss, told
 from hsup.log_drain import DrainLimits, LogBlock
 from hsup.output.backlog import line_count
+from hsup.output.losses import Loss, told
 
 _NEWLINE = b"\n"
 

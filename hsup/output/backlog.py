@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import math
 from array import array
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from hsup.api import LogBatch
 
@@ -32,7 +32,7 @@ def line_count(lines: bytes) -> int:
     return count if lines.endswith(_NEWLINE) else count + 1
 
 
-class _Segment:
+class Segment:
     """Batches in order: what they have in common apart from their lines and times.
 
     A batch of one line of 100 bytes takes less than 200 bytes in all.
@@ -43,13 +43,14 @@ class _Segment:
     def __init__(self) -> None:
         self.lines: list[bytes] = []
         self.size = 0
-        self.after: _Segment | None = None
+        self.after: Segment | None = None
         self._heads: list[LogBatch] = []
         self._times = array("q")
         self._known: dict[object, LogBatch] = {}
         self._line_count: int | None = None
 
     def add(self, batch: LogBatch) -> None:
+        """Add a batch at the end."""
         self.lines.append(batch.lines)
         self._times.append(batch.time)
         self._heads.append(self._head(batch))
@@ -65,13 +66,20 @@ class _Segment:
         return known
 
     def batch(self, index: int, lines: bytes) -> LogBatch:
+        """Return a batch with some of its lines."""
         return self._heads[index]._replace(time=self._times[index], lines=lines)
 
+    def head(self, index: int) -> LogBatch:
+        """Return a batch without its lines; its time may be missing."""
+        return self._heads[index]
+
     def time(self, index: int) -> int:
+        """Return when the lines of a batch were read, in nanoseconds since the epoch."""
         return self._times[index]
 
     @property
     def is_full(self) -> bool:
+        """Tell whether the next batch begins another segment."""
         return self.size >= _SEGMENT_BYTES or len(self.lines) >= _SEGMENT_BATCHES
 
     @property
@@ -89,45 +97,60 @@ class Dropped(NamedTuple):
     since: int
 
 
+class Watcher(Protocol):
+    """Something that has to act when a backlog has grown."""
+
+    @property
+    def alarm(self) -> float:
+        """Return beyond which total of bytes `wake` is to be called."""
+
+    def wake(self) -> None:
+        """Act."""
+
+
 class Backlog:
     """The latest lines, as far as somebody has not read them yet."""
 
     def __init__(self) -> None:
         self.total_bytes = 0
-        self.last = _Segment()
-        self._readers: set[BacklogReader] = set()
-        self._alarm = math.inf  # the total at which a reader has to do something
+        self.last = Segment()
+        self._watchers: set[Watcher] = set()
+        self._alarm = math.inf  # the total at which a watcher has to act
 
     def append(self, batch: LogBatch) -> None:
         """Add a batch."""
         if self.last.is_full:
-            self.last.after = _Segment()
+            self.last.after = Segment()
             self.last = self.last.after
         self.last.add(batch)
         self.total_bytes += len(batch.lines)
         if self.total_bytes > self._alarm:
-            self._wake_readers()
+            self._wake_watchers()
 
     def reader(self, most_bytes: int) -> BacklogReader:
         """Return a reader of what comes from now on, which keeps at most that much unread."""
         reader = BacklogReader(self, most_bytes)
-        self._readers.add(reader)
-        self.look_again()
+        self.watch(reader)
         return reader
 
-    def remove(self, reader: BacklogReader) -> None:
-        """Forget a reader."""
-        self._readers.discard(reader)
+    def watch(self, watcher: Watcher) -> None:
+        """Wake a watcher when it wants to be."""
+        self._watchers.add(watcher)
+        self.look_again()
+
+    def forget(self, watcher: Watcher) -> None:
+        """Forget a watcher."""
+        self._watchers.discard(watcher)
         self.look_again()
 
     def look_again(self) -> None:
-        """Note when a reader next has something to do."""
-        self._alarm = min((one.alarm for one in self._readers), default=math.inf)
+        """Note when a watcher next has to act."""
+        self._alarm = min((one.alarm for one in self._watchers), default=math.inf)
 
-    def _wake_readers(self) -> None:
-        for reader in self._readers:
-            if self.total_bytes > reader.alarm:
-                reader.wake()
+    def _wake_watchers(self) -> None:
+        for watcher in self._watchers:
+            if self.total_bytes > watcher.alarm:
+                watcher.wake()
         self.look_again()
 
 
@@ -212,7 +235,7 @@ class BacklogReader:
 
     def close(self) -> None:
         """Let the backlog forget what only this reader has not read."""
-        self._backlog.remove(self)
+        self._backlog.forget(self)
 
     def _stand(self) -> bool:
         """Step to where the next lines are; return whether there are any."""

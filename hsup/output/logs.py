@@ -23,6 +23,7 @@ from hsup.visible import visible
 
 if TYPE_CHECKING:
     from hsup.output.backlog import Backlog
+    from hsup.output.history import History
 
 logger = logging.getLogger(__name__)
 
@@ -149,6 +150,7 @@ class LogRouter:
         self.unfinished = Unfinished()
         #: Where lines are kept for others than the sinks, if there are any.
         self.backlog: Backlog | None = None
+        self._history: History | None = None
         self._sinks = tuple(sinks)
         self._showing = [one for one in sinks if isinstance(one, ShowsBeginnings)]
         self._readers: set[StreamReader] = set()
@@ -177,6 +179,20 @@ class LogRouter:
             for reader in self._readers:
                 reader.pause()
             self._waiting = asyncio.get_running_loop().create_task(self._resume())
+
+    def remember(self, lines: int) -> None:
+        """Remember the last lines from now on."""
+        from hsup.output.backlog import Backlog  # only where somebody asks for them
+        from hsup.output.history import History
+
+        self.backlog = self.backlog or Backlog()
+        self._history = History(self.backlog, lines)
+
+    @property
+    def history(self) -> History:
+        """Return the last lines; call `remember` first."""
+        assert self._history is not None
+        return self._history
 
     @property
     def shows_beginnings(self) -> bool:

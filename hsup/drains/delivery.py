@@ -19,6 +19,7 @@ from hsup.api import LogBatch, LogEvent
 from hsup.drains.lane import Filling, Outgoing, without_taken
 from hsup.drains.losses import UNDELIVERED, Losses
 from hsup.drains.outage import Outage
+from hsup.drains.pace import Pace
 from hsup.errors import DrainError, DrainRefused, DrainUnreachable
 from hsup.log_drain import DrainLimits, LogDrain
 from hsup.output.backlog import Dropped, line_count
@@ -64,8 +65,10 @@ class Delivery:
         *,
         name: str,
         say: Callable[[str, LogEvent], None],
+        pace: Pace | None = None,
     ) -> None:
         self.name = name
+        self._pace = pace or Pace()
         self._drain = drain
         self._reader = reader
         self._say = say
@@ -118,7 +121,8 @@ class Delivery:
         failures = 0
         while True:
             try:
-                await self._drain.deliver(outgoing.block)
+                with self._pace.timed():
+                    await self._drain.deliver(outgoing.block)
             except DrainRefused as error:
                 self._fail(error)
                 return self._lose(without_taken(outgoing, error.taken_lines))

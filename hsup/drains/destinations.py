@@ -11,6 +11,7 @@ from typing import NamedTuple
 from hsup.api import LogEvent, Settings
 from hsup.drains import urls
 from hsup.drains.delivery import Delivery
+from hsup.drains.pace import Pace
 from hsup.errors import HsupError, UsageError
 from hsup.log_drain import Destination, DrainURL, LogDrain
 from hsup.model import Release
@@ -117,8 +118,11 @@ class Destinations:
     def _begin(self, one: Wanted) -> None:
         destination = Destination(one.url, one.token, self._settings, lambda: self._metadata)
         drain = self._create(one.kind, destination)
-        reader = self._backlog.reader(one.keeping.buffer_bytes)
-        self._running[one] = Delivery(drain, reader, name=self._name(one), say=self._say)
+        pace = Pace()
+        reader = self._backlog.reader(one.keeping.buffer_bytes, pace.is_quick)
+        pace.on_slow = reader.release
+        name = self._name(one)
+        self._running[one] = Delivery(drain, reader, name=name, say=self._say, pace=pace)
 
     def _try(self, one: Wanted) -> None:
         """Begin to deliver to a destination of a release; say why if that cannot be."""

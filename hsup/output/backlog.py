@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import math
 from array import array
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from hsup.api import LogBatch
@@ -20,6 +21,8 @@ from hsup.api import LogBatch
 #: A segment is full with this many bytes of lines, or batches: what a slow reader drops at once.
 _SEGMENT_BYTES = 1 << 18
 _SEGMENT_BATCHES = 1 << 10
+#: Dynos wait until a quick reader has read that much.
+_SHORT_BYTES = 1 << 20
 _NEWLINE = b"\n"
 
 
@@ -116,6 +119,8 @@ class Backlog:
         self.last = Segment()
         self._watchers: set[Watcher] = set()
         self._alarm = math.inf  # the total at which a watcher has to act
+        self._holding: set[BacklogReader] = set()
+        self._released = asyncio.Event()
 
     def append(self, batch: LogBatch) -> None:
         """Add a batch."""
@@ -127,9 +132,34 @@ class Backlog:
         if self.total_bytes > self._alarm:
             self._wake_watchers()
 
-    def reader(self, most_bytes: int) -> BacklogReader:
-        """Return a reader of what comes from now on, which keeps at most that much unread."""
-        reader = BacklogReader(self, most_bytes)
+    @property
+    def is_full(self) -> bool:
+        """Tell whether dynos should wait a moment, for a reader that is about to catch up."""
+        return bool(self._holding)
+
+    async def drained(self) -> None:
+        """Return when no reader has dynos wait."""
+        while self._holding:
+            self._released.clear()
+            await self._released.wait()
+
+    def hold(self, reader: BacklogReader) -> None:
+        """Have dynos wait for a reader."""
+        self._holding.add(reader)
+
+    def release(self, reader: BacklogReader) -> None:
+        """Have dynos wait no longer for a reader."""
+        self._holding.discard(reader)
+        self._released.set()
+
+    def reader(
+        self, most_bytes: int, is_quick: Callable[[], bool] = lambda: False
+    ) -> BacklogReader:
+        """Return a reader of what comes from now on, which keeps at most that much unread.
+
+        Once half of that is unread, dynos wait for it as long as it says that it `is_quick`.
+        """
+        reader = BacklogReader(self, most_bytes, is_quick)
         self.watch(reader)
         return reader
 
@@ -157,9 +187,13 @@ class Backlog:
 class BacklogReader:
     """Reads a backlog in order; beyond `most_bytes`, the oldest lines are dropped and counted."""
 
-    def __init__(self, backlog: Backlog, most_bytes: int) -> None:
+    def __init__(self, backlog: Backlog, most_bytes: int, is_quick: Callable[[], bool]) -> None:
         self._backlog = backlog
         self._most_bytes = most_bytes
+        self._is_quick = is_quick
+        self._is_holding = False
+        half = most_bytes // 2
+        self._least_held_bytes = half - min(half // 4, _SHORT_BYTES)
         self._segment = backlog.last
         self._index = len(backlog.last.lines)
         self._offset = 0  # in the lines of that batch
@@ -175,15 +209,29 @@ class BacklogReader:
     @property
     def alarm(self) -> float:
         """Return beyond which total of bytes `wake` is to be called."""
-        return self._read_bytes + (0 if self._wanted is not None else self._most_bytes)
+        if self._wanted is not None:
+            return self._read_bytes
+        is_held_off = self._is_holding or not self._is_quick()
+        return self._read_bytes + (self._most_bytes if is_held_off else self._most_bytes // 2)
 
     def wake(self) -> None:
         """Tell whoever waits for lines, and drop what is too much."""
         if self._wanted is not None:
             self._wanted.set()
             self._wanted = None
-        if self.pending_bytes > self._most_bytes:
+        pending = self.pending_bytes
+        if pending > self._most_bytes // 2 and not self._is_holding and self._is_quick():
+            self._is_holding = True
+            self._backlog.hold(self)
+        if pending > self._most_bytes:
             self._drop()
+
+    def release(self) -> None:
+        """Have dynos wait no longer for this reader."""
+        if self._is_holding:
+            self._is_holding = False
+            self._backlog.release(self)
+            self._backlog.look_again()
 
     async def ready(self) -> None:
         """Return when there is something to read."""
@@ -201,6 +249,8 @@ class BacklogReader:
 
         A part has at most `most_bytes`, unless its first line alone is longer.
         """
+        if self._is_holding and self.pending_bytes <= self._least_held_bytes:
+            self.release()
         if not self._stand():
             return None
         segment, index, start = self._segment, self._index, self._offset
@@ -235,6 +285,7 @@ class BacklogReader:
 
     def close(self) -> None:
         """Let the backlog forget what only this reader has not read."""
+        self.release()
         self._backlog.forget(self)
 
     def _stand(self) -> bool:

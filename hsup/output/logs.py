@@ -175,7 +175,10 @@ class LogRouter:
             sink.write(batch)
         if self.backlog is not None:
             self.backlog.append(batch)
-        if self._waiting is None and any(sink.is_full for sink in self._sinks):
+        if self._waiting is None and (
+            any(sink.is_full for sink in self._sinks)
+            or (self.backlog is not None and self.backlog.is_full)
+        ):
             for reader in self._readers:
                 reader.pause()
             self._waiting = asyncio.get_running_loop().create_task(self._resume())
@@ -267,6 +270,8 @@ class LogRouter:
         try:
             for sink in self._sinks:
                 await sink.drained()
+            if self.backlog is not None:
+                await self.backlog.drained()
         finally:
             self._waiting = None
             self._tell_unsaid()

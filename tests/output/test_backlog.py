@@ -167,3 +167,40 @@ def test_a_line_of_100_bytes_takes_less_than_200_whoever_waits_for_it() -> None:
     assert taken / 50_000 < 200
     assert readers[0].pending_bytes == 50_000 * 100
     assert sys.getrefcount(backlog) > len(readers)
+
+
+async def test_dynos_wait_for_a_reader_that_is_quick_until_it_has_caught_up() -> None:
+    backlog = Backlog()
+    reader = backlog.reader(1000, lambda: True)
+    for _ in range(6):
+        assert not backlog.is_full
+        backlog.append(make_batch(b"x" * 99 + b"\n"))
+    assert backlog.is_full
+    waiting = asyncio.create_task(backlog.drained())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    while backlog.is_full:
+        assert reader.next(100) is not None
+    await waiting
+    assert 0 < reader.pending_bytes < 500
+    assert reader.dropped() is None
+
+
+async def test_nobody_waits_for_a_reader_that_has_become_slow_or_is_gone() -> None:
+    backlog = Backlog()
+    slow, gone = backlog.reader(1000, lambda: True), backlog.reader(1000, lambda: True)
+    for _ in range(6):
+        backlog.append(make_batch(b"x" * 99 + b"\n"))
+    slow.release()
+    assert backlog.is_full
+    gone.close()
+    assert not backlog.is_full
+
+
+def test_nobody_waits_for_a_reader_that_is_not_quick() -> None:
+    backlog = Backlog()
+    reader = backlog.reader(1000)
+    for _ in range(20):
+        backlog.append(make_batch(b"x" * 99 + b"\n"))
+        assert not backlog.is_full
+    assert reader.dropped() is not None

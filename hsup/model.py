@@ -94,14 +94,28 @@ class Author(NamedTuple):
         return self.uid in {0, os.geteuid()}
 
 
+class Drain(NamedTuple):
+    """A destination of log lines that a release names.
+
+    `url` may hold secrets, which are not shown. `token` is what the platform calls the drain,
+    `d.` and a UUID; None if the source does not know it.
+    """
+
+    url: str
+    token: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<Drain {self.url.partition(':')[0]}>"
+
+
 class Release(NamedTuple):
     """One consistent state of an application, as a source gives it.
 
     `metadata` are platform variables that the source knows, for example HEROKU_SLUG_COMMIT;
     dynos get them if the user asks for them. Files of this machine that the release names are
     opened only with the rights of its `author`; None is for a source that hsup's user chose
-    and trusts, for example Heroku's API. `drains` are the URLs of its log drains, which may hold
-    secrets.
+    and trusts, for example Heroku's API. `drains` are destinations of its log lines; their
+    change restarts nothing.
     """
 
     app: str
@@ -113,7 +127,7 @@ class Release(NamedTuple):
     logplex_url: str | None = None
     metadata: Mapping[str, str] = NO_VARIABLES
     author: Author | None = None
-    drains: tuple[str, ...] = ()
+    drains: tuple[Drain, ...] = ()
 
     def process(self, name: str) -> ProcessType | None:
         """Return the process type of that name, or None."""

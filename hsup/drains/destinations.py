@@ -14,7 +14,7 @@ from hsup.drains.delivery import Delivery
 from hsup.drains.pace import Pace
 from hsup.errors import HsupError, UsageError
 from hsup.log_drain import Destination, DrainURL, LogDrain
-from hsup.model import Release
+from hsup.model import Drain, Release
 from hsup.output.backlog import Backlog
 
 #: The kind that serves `--logplex-url`, whatever the scheme is.
@@ -145,14 +145,15 @@ class Destinations:
 
     def _of(self, release: Release) -> Iterator[Wanted]:
         """Yield the destinations that a release names; say what is wrong with others."""
-        named: list[tuple[str, str | None]] = [(text, None) for text in release.drains]
+        named: list[tuple[Drain, str | None]] = [(one, None) for one in release.drains]
         if release.logplex_url and self._settings.logplex_url is None:
-            named.append((release.logplex_url, LOGPLEX))
+            named.append((Drain(release.logplex_url), LOGPLEX))
         author = release.author
         is_foreign = author is None or not author.is_trusted
-        for text, kind in named:
+        for drain, kind in named:
             try:
-                yield wanted(text, kind=kind)._replace(is_foreign=is_foreign)
+                one = wanted(drain.url, kind=kind, token=drain.token)
+                yield one._replace(is_foreign=is_foreign)
             except HsupError as error:
                 self._say(
                     f"Warning: a drain of the release is not used: {error}", LogEvent("warning")

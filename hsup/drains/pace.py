@@ -1,7 +1,8 @@
 """Tell whether a destination is so quick that dynos may wait for it.
 
 A dyno can write faster than hsup can format and send: without a wait it would lose lines although
-its receiver takes all that comes. A receiver that takes longer makes no dyno wait, whatever it does.
+its receiver takes all that comes. A receiver that takes longer makes no dyno wait, whatever it
+does.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-#: A block of a thousand lines takes a receiver on the same network a millisecond or two.
-QUICK_SECONDS = 0.005
+#: A block of a thousand lines takes a receiver on the same network a millisecond or two; a busy
+#: machine takes longer at times.
+QUICK_SECONDS = 0.02
 
 
 class Pace:

@@ -10,7 +10,7 @@ from hsup.api import LogEvent, Settings
 from hsup.drains.destinations import Destinations, Undelivered, wanted
 from hsup.errors import DrainError, UsageError
 from hsup.log_drain import Destination, DrainLimits
-from hsup.model import Author, Release
+from hsup.model import Author, Drain, Release
 from hsup.output.backlog import Backlog
 from hsup.testing import MemoryDrain, make_batch, make_release
 
@@ -61,7 +61,9 @@ async def destinations(*own: str) -> AsyncIterator[tuple[Destinations, Kinds]]:
 
 
 def released(*drains: str, author: Author | None = ME, logplex_url: str | None = None) -> Release:
-    return make_release(logplex_url=logplex_url)._replace(drains=drains, author=author)
+    return make_release(logplex_url=logplex_url)._replace(
+        drains=tuple(map(Drain, drains)), author=author
+    )
 
 
 async def test_each_destination_gets_every_line() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import socket
 from collections.abc import Sequence
 from functools import partial
@@ -40,4 +42,7 @@ async def resolve(url: DrainURL, kind: socket.SocketKind, default_port: int) -> 
 
 def reason(error: Exception) -> str:
     """Return what the system says of an error, without its number."""
+    number = getattr(error, "errno", None)
+    if number in errno.errorcode:
+        return os.strerror(number)  # asyncio's own text has the address
     return getattr(error, "strerror", None) or str(error)

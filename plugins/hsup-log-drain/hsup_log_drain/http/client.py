@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from http import HTTPStatus
 
-from hsup.errors import DrainError, DrainRefused
+from hsup.errors import DrainError, DrainRefused, DrainUnreachable
 from hsup_log_drain.http.connection import Answer, ClosedWithoutAnswer, Connection, Request
 from hsup_log_drain.http.dialing import connect
 from hsup_log_drain.http.retry_after import retry_seconds
@@ -23,6 +23,7 @@ class Client:
         self._target = target
         self._connections: set[Connection] = set()
         self._idle: dict[Connection, asyncio.TimerHandle] = {}
+        self._is_closed = False
 
     async def post(self, headers: Headers, body: bytes) -> None:
         """Return when the receiver has taken a body. Raises DrainError."""
@@ -30,7 +31,8 @@ class Client:
         _require_success(await self._answer(request))
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, whatever is posted over them."""
+        self._is_closed = True
         closing = tuple(self._connections)
         for connection in closing:
             self._close(connection)
@@ -48,9 +50,39 @@ class Client:
                 return await self._post(connection, request)
             except ClosedWithoutAnswer:
                 self._close_idle()
+        try:
+            return await self._post(await self._connected(), request)
+        except ClosedWithoutAnswer as error:
+            raise await self._refusal() or error from None
+
+    async def _connected(self) -> Connection:
+        """Return a new connection. Raises DrainUnreachable."""
+        self._require_open()
         connection = await connect(self._target)
         self._connections.add(connection)
-        return await self._post(connection, request)
+        try:
+            self._require_open()
+        except DrainUnreachable:
+            self._close(connection)
+            raise
+        return connection
+
+    async def _refusal(self) -> DrainError | None:
+        """Return what a receiver has against the certificate of this side, or against its absence.
+
+        With TLS 1.3 it tells this after the handshake, and may close the connection while lines
+        are sent, which can discard what it told. So ask it again, and send nothing.
+        """
+        if self._target.tls is None:
+            return None
+        try:
+            connection = await self._connected()
+        except DrainError:
+            return None
+        try:
+            return await connection.refusal()
+        finally:
+            self._close(connection)
 
     async def _post(self, connection: Connection, request: Request) -> Answer:
         try:
@@ -60,6 +92,10 @@ class Client:
             raise
         self._keep(connection)
         return answer
+
+    def _require_open(self) -> None:
+        if self._is_closed:
+            raise DrainUnreachable("the drain was closed")
 
     def _take_idle(self) -> Connection | None:
         """Return the connection that was used last, if it can be used again."""
@@ -73,7 +109,7 @@ class Client:
 
     def _keep(self, connection: Connection) -> None:
         """Keep a connection for the next post, or close it."""
-        if not _is_usable(connection) or connection not in self._connections:
+        if self._is_closed or not _is_usable(connection):
             self._close(connection)
             return
         loop = asyncio.get_running_loop()

@@ -12,7 +12,7 @@ from typing import NamedTuple, cast
 
 import h11
 
-from hsup.errors import DrainError
+from hsup.errors import DrainError, DrainUnreachable
 from hsup.log_drain import DrainURL
 from hsup_log_drain.http.target import Headers
 from hsup_log_drain.tls import refusal
@@ -20,6 +20,7 @@ from hsup_log_drain.tls import refusal
 _ANSWER_SECONDS = 5.0  # as the platform has it
 #: How long to wait for the rest of an answer whose status is known, to use the connection again.
 _REST_SECONDS = 1.0
+_REFUSAL_SECONDS = 1.0
 _CLOSING_SECONDS = 1.0
 
 #: What is read at once; and of one answer, after which the connection is not used again.
@@ -63,7 +64,7 @@ class Connection(asyncio.BufferedProtocol):
         self._received = 0  # of the present answer
         self._answer: asyncio.Future[Answer] = loop.create_future()
         self._rest: asyncio.Future[None] = loop.create_future()
-        self._lost: asyncio.Future[None] = loop.create_future()
+        self._lost: asyncio.Future[DrainError] = loop.create_future()
         self._answer.cancel()
         self._rest.cancel()  # nothing was asked yet
 
@@ -101,6 +102,12 @@ class Connection(asyncio.BufferedProtocol):
         """Return when the connection is closed, or when that takes too long."""
         await asyncio.wait((self._lost,), timeout=_CLOSING_SECONDS)
 
+    async def refusal(self) -> DrainError | None:
+        """Return how the receiver refuses the certificate of this side, None if it does not."""
+        await asyncio.wait((self._lost,), timeout=_REFUSAL_SECONDS)
+        failure = self._lost.result() if self._lost.done() else None
+        return failure if isinstance(failure, DrainUnreachable) else None
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport; called by the event loop, as all methods below."""
         self._transport = cast("asyncio.Transport", transport)
@@ -125,11 +132,12 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take the end of the connection."""
+        failure = self._failure(exc)
         if not self._answer.done():
-            self._answer.set_exception(self._failure(exc))
+            self._answer.set_exception(failure)
         if not self._rest.done():
             self._rest.set_result(None)
-        self._lost.set_result(None)
+        self._lost.set_result(failure)
 
     def _encoded(self, request: Request) -> bytes:
         length = ("Content-Length", str(len(request.body)))

@@ -26,7 +26,9 @@ class HttpReceiver:
     was wrong with any of them, and is to be empty at the end of a test.
     """
 
-    def __init__(self, port: int = 0, *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, port: int = 0, *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+    ) -> None:
         self.requests: list[SeenRequest] = []
         self.invalid: list[str] = []
         self.failed_handshakes: list[str] = []
@@ -38,13 +40,14 @@ class HttpReceiver:
         self._stopping = threading.Event()
         self._connections: dict[int, socket.socket] = {}
         self._threads: list[threading.Thread] = []
-        self._listening = socket.create_server(("127.0.0.1", port), backlog=_BACKLOG)
+        self._listening = socket.create_server((host, port), backlog=_BACKLOG)
+        self.host = host
         self.port: int = self._listening.getsockname()[1]
 
     @property
     def url(self) -> str:
         """Return the URL of the server."""
-        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
+        return f"{'https' if self._tls else 'http'}://{self.host}:{self.port}"
 
     @property
     def open_connections(self) -> int:

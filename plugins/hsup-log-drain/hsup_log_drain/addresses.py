@@ -42,7 +42,7 @@ async def resolve(url: DrainURL, kind: socket.SocketKind, default_port: int) -> 
 
 def reason(error: Exception) -> str:
     """Return what the system says of an error, without its number."""
-    number = getattr(error, "errno", None)
-    if number in errno.errorcode:
+    number = error.errno if isinstance(error, OSError) else None
+    if number is not None and number in errno.errorcode:
         return os.strerror(number)  # asyncio's own text has the address
     return getattr(error, "strerror", None) or str(error)

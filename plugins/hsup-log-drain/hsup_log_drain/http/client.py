@@ -36,8 +36,7 @@ class Client:
         closing = tuple(self._connections)
         for connection in closing:
             self._close(connection)
-        for connection in closing:
-            await connection.closed()
+        await asyncio.gather(*(connection.closed() for connection in closing))
 
     async def _answer(self, request: Request) -> Answer:
         """Return the answer to a request.

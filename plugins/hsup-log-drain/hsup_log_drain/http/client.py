@@ -27,8 +27,11 @@ class Client:
 
     async def post(self, headers: Headers, body: bytes) -> None:
         """Return when the receiver has taken a body. Raises DrainError."""
-        request = Request(self._target.path, self._target.headers + headers, body)
-        _require_success(await self._answer(request))
+        _require_success(await self.ask(headers, body))
+
+    async def ask(self, headers: Headers, body: bytes) -> Answer:
+        """Post a body; return the answer, whatever its status is. Raises DrainError."""
+        return await self._answer(Request(self._target.path, self._target.headers + headers, body))
 
     async def close(self) -> None:
         """Close all connections, whatever is posted over them."""
@@ -135,7 +138,7 @@ def _require_success(answer: Answer) -> None:
     status = answer.status
     if 200 <= status < 300:  # noqa: PLR2004 - RFC 9110, 15
         return
-    text = f"it answered {status}{_phrase(status)}"
+    text = f"it answered {status}{phrase(status)}"
     if 400 <= status < 500 and status != HTTPStatus.TOO_MANY_REQUESTS:  # noqa: PLR2004
         raise DrainRefused(text)
     if 300 <= status < 400:  # noqa: PLR2004
@@ -144,7 +147,7 @@ def _require_success(answer: Answer) -> None:
     raise DrainError(text, retry_seconds=retry_seconds(answer.headers))
 
 
-def _phrase(status: int) -> str:
+def phrase(status: int) -> str:
     """Return the name of a status; the receiver's own words may have what was sent to it."""
     try:
         return f" ({HTTPStatus(status).phrase})"

@@ -1,6 +1,6 @@
 """One connection to a receiver, for one request after the other.
 
-What a receiver answers is not needed but for its status: not much of it is kept, or waited for.
+What a receiver answers is rarely needed but for its status: not much of it is kept, or waited for.
 """
 
 from __future__ import annotations
@@ -39,10 +39,11 @@ class Request(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """The head of an answer; names of headers are in lower case."""
+    """An answer; names of headers are in lower case. The body may not be all of it."""
 
     status: int
     headers: Sequence[tuple[bytes, bytes]]
+    body: bytes = b""
 
 
 class ClosedWithoutAnswer(DrainError):
@@ -62,6 +63,7 @@ class Connection(asyncio.BufferedProtocol):
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEAD_BYTES)
         self._buffer = bytearray(_BUFFER_BYTES)
         self._received = 0  # of the present answer
+        self._body: list[bytes] = []
         self._answer: asyncio.Future[Answer] = loop.create_future()
         self._rest: asyncio.Future[None] = loop.create_future()
         self._lost: asyncio.Future[DrainError] = loop.create_future()
@@ -76,7 +78,7 @@ class Connection(asyncio.BufferedProtocol):
     async def post(self, request: Request) -> Answer:
         """Send a request, and return the answer. Raises DrainError, and is of no use then."""
         loop = asyncio.get_running_loop()
-        self._received = 0
+        self._received, self._body = 0, []
         self._answer, self._rest = loop.create_future(), loop.create_future()
         try:
             self._transport.write(self._encoded(request))
@@ -92,7 +94,7 @@ class Connection(asyncio.BufferedProtocol):
             self.abort()
             raise
         self._prepare_next()
-        return answer
+        return answer._replace(body=b"".join(self._body))
 
     def abort(self) -> None:
         """Close the connection at once, whatever has not been sent."""
@@ -162,6 +164,8 @@ class Connection(asyncio.BufferedProtocol):
                 return
             if isinstance(event, h11.Response) and not self._answer.done():
                 self._answer.set_result(Answer(event.status_code, event.headers))
+            if isinstance(event, h11.Data):
+                self._body.append(bytes(event.data))
             if isinstance(event, h11.EndOfMessage):
                 self._rest.set_result(None)
 

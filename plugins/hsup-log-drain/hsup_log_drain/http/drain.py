@@ -5,23 +5,16 @@ https://github.com/heroku/logplex/blob/master/doc/README.http_drains.md
 
 from __future__ import annotations
 
-import zlib
-
 from hsup.api import LogBatch
-from hsup.errors import UsageError
 from hsup.log_drain import Destination, DrainLimits, DrainURL, LogBlock
 from hsup_log_drain.frames import encode, field, priority, timestamp
 from hsup_log_drain.http.client import Client
+from hsup_log_drain.http.compression import compressed, take_gzip
 from hsup_log_drain.http.target import Headers, Target
 from hsup_log_drain.tls import PARAMETERS, TLS
 
 #: With the heads of frames of common lines, this makes bodies of 102,400 bytes.
 _BLOCK_BYTES = 64_000
-
-_GZIP = "gzip"
-#: A higher level takes several times as long, and saves a tenth.
-_GZIP_LEVEL = 1
-_GZIP_FORMAT = 16 + zlib.MAX_WBITS  # zlib.compress: with a header and a checksum of gzip
 
 #: RFC 5424, 6: how long a field may be.
 _APP_LENGTH = 48
@@ -52,7 +45,7 @@ class HttpDrain:
             ("Logplex-Msg-Count", str(frames.frame_count)),
             ("Logplex-Frame-Id", block.id.upper()),
         )
-        body = _compressed(frames.data) if self._is_compressed else frames.data
+        body = compressed(frames.data) if self._is_compressed else frames.data
         await self._client.post(self._headers + headers, body)
 
     async def close(self) -> None:
@@ -62,7 +55,7 @@ class HttpDrain:
 
 def create(destination: Destination) -> HttpDrain:
     """Make the drain for a URL. Raises UsageError."""
-    url, is_compressed = _take_gzip(destination.url)
+    url, is_compressed = take_gzip(destination.url)
     tls, url = _take_tls(url)
     client = Client(Target(url, tls))
     return HttpDrain(client, destination.token, is_compressed=is_compressed)
@@ -78,14 +71,6 @@ def _head(batch: LogBatch) -> bytes:
     )
 
 
-def _take_gzip(url: DrainURL) -> tuple[DrainURL, bool]:
-    taken, rest = url.take(_GZIP)
-    value = taken.get(_GZIP, "0")
-    if value not in ("0", "1"):
-        raise UsageError(f'parameter "{_GZIP}" must be 0 or 1')
-    return rest, value == "1"
-
-
 def _take_tls(url: DrainURL) -> tuple[TLS | None, DrainURL]:
     """Return the TLS that a URL asks for, and what is left for the receiver.
 
@@ -96,7 +81,3 @@ def _take_tls(url: DrainURL) -> tuple[TLS | None, DrainURL]:
     has_certificate = any(name == "cert" for name, _ in url.parameters)
     files, rest = url.take(*(name for name in PARAMETERS if name != "key" or has_certificate))
     return TLS(files), rest
-
-
-def _compressed(data: bytes) -> bytes:
-    return zlib.compress(data, _GZIP_LEVEL, _GZIP_FORMAT)

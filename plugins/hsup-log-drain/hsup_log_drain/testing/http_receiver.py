@@ -23,17 +23,24 @@ class HttpReceiver:
     """Takes what drains post, and answers it; a context manager.
 
     `requests` has every request that was read whole, in order of their ends. `invalid` has what
-    was wrong with any of them, and is to be empty at the end of a test.
+    was wrong with any of them, and is to be empty at the end of a test. `check` raises ValueError
+    for a request that is not as it has to be; without it, a request is to be the platform's.
     """
 
     def __init__(
-        self, port: int = 0, *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+        self,
+        port: int = 0,
+        *,
+        host: str = "127.0.0.1",
+        tls: ssl.SSLContext | None = None,
+        check: Callable[[SeenRequest], None] = SeenRequest.check,
     ) -> None:
         self.requests: list[SeenRequest] = []
         self.invalid: list[str] = []
         self.failed_handshakes: list[str] = []
         self.connection_count = 0
         self._tls = tls
+        self._check = check
         self._answers: deque[HttpAnswer] = deque()
         self._default = OK
         self._changed = threading.Condition()
@@ -159,7 +166,7 @@ class HttpReceiver:
 
     def _take(self, request: SeenRequest) -> None:
         try:
-            request.check()
+            self._check(request)
         except ValueError as error:
             self._note(partial(self.invalid.append, str(error)))
         self._note(partial(self.requests.append, request))

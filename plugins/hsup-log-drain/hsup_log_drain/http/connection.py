@@ -6,6 +6,7 @@ What a receiver answers is rarely needed but for its status: not much of it is k
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple, cast
@@ -176,8 +177,6 @@ class Connection(asyncio.BufferedProtocol):
         self.abort()
 
     def _failure(self, error: Exception | None) -> DrainError:
-        import ssl
-
         if isinstance(error, ssl.SSLError) and not self._received:
             return refusal(error, self._url)
         if not self._received:

@@ -15,7 +15,7 @@ import pytest
 
 from hsup.errors import DrainError, DrainRefused, DrainUnreachable
 from hsup.log_drain import LogDrain
-from hsup_log_drain.testing import OK, Ending, HttpAnswer, HttpReceiver, Reading, status
+from hsup_log_drain.testing import OK, Authority, Ending, HttpAnswer, HttpReceiver, Reading, status
 
 from .delivering import batch, block, deliver, opened, with_drain
 
@@ -323,9 +323,10 @@ class _CancelledAt:
                 send = lambda error=error: steps.throw(error)  # noqa: E731
 
 
+@pytest.mark.parametrize("has_tls", [False, True])
 @pytest.mark.parametrize(("is_reused", "least"), [(False, 4), (True, 1)])
 def test_a_drain_can_be_used_after_a_cancellation_anywhere(
-    receiver: HttpReceiver, is_reused: bool, least: int
+    authority: Authority, is_reused: bool, least: int, has_tls: bool
 ) -> None:
     async def is_cancelled(drain: LogDrain, number: int) -> bool:
         if is_reused:
@@ -337,16 +338,19 @@ def test_a_drain_can_be_used_after_a_cancellation_anywhere(
             return True
         return False
 
-    async def count() -> int:
+    async def count(url: str) -> int:
         for number in range(100):
-            async with opened(receiver.url) as drain:
+            async with opened(url) as drain:
                 if not await is_cancelled(drain, number):
                     return number
                 await drain.deliver(block())
         return pytest.fail("it waits for ever")
 
-    assert asyncio.run(count()) >= least
-    receiver.wait_until(lambda: receiver.open_connections == 0)
+    tls = authority.issue("server").server_context() if has_tls else None
+    with HttpReceiver(tls=tls) as receiver:
+        assert asyncio.run(count(f"{receiver.url}/?ca={authority.certificate}")) >= least
+        receiver.wait_until(lambda: receiver.open_connections == 0)
+        assert receiver.invalid == []
 
 
 def test_no_descriptor_is_inherited(receiver: HttpReceiver) -> None:

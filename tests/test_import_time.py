@@ -57,7 +57,9 @@ def test_a_plugin_that_is_not_used_costs_its_hooks_only(
 ) -> None:
     (tmp_path / "Procfile").write_text("worker: true\n")
     modules = imported("-m", "hsup", *words, directory=tmp_path)
-    of_plugins = {one for one in modules if one.startswith(("hsup_driver", "hsup_source"))}
+    of_plugins = {
+        one for one in modules if one.startswith(("hsup_driver", "hsup_log", "hsup_source"))
+    }
     used = ("hsup_driver_simple", "hsup_source_procfile")
     others = {one for one in of_plugins if not one.startswith(used)}
     assert {one for one in others if "." in one} <= {

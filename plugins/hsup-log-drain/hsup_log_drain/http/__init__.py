@@ -1,0 +1,1 @@
+"""Deliver lines over HTTP, as the platform does."""

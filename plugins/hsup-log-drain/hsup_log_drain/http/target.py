@@ -1,0 +1,71 @@
+"""What a URL says of the requests that go there."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable
+from urllib.parse import quote, urlencode
+
+from hsup import __version__
+from hsup.errors import UsageError
+from hsup.log_drain import DrainURL
+from hsup_log_drain.tls import TLS
+
+#: A name, or an address, which may have a zone.
+_HOST = re.compile(r"[A-Za-z0-9._:%-]+")
+
+Headers = tuple[tuple[str, str], ...]
+
+#: The ports of schemes that there are.
+_PORTS = {"http": 80, "https": 443}
+
+#: What RFC 3986 (3.3) allows in a path, and `%`, as a path is written percent-encoded.
+_OF_PATHS = "/%:@!$&'()*+,;=~"
+_OF_QUERIES = "/:@!$'()*,;~"
+
+
+class Target:
+    """Where requests go, and the headers that all of them have.
+
+    This has the user, the password and the query: nothing of it is for a text, except `url`.
+    """
+
+    def __init__(self, url: DrainURL, tls: TLS | None) -> None:
+        """Take a URL whose parameters are for the receiver. Raises UsageError."""
+        if url.scheme not in _PORTS:
+            raise UsageError(f'"{url.scheme}" is not a scheme of HTTP', hint="use https or http")
+        self.url = url
+        self.tls = tls
+        self.default_port = _PORTS[url.scheme]
+        self.path = _path(url)
+        self.headers: Headers = (
+            ("Host", _authority(url)),
+            ("User-Agent", f"hsup/{__version__}"),
+            *_authorization(url),
+        )
+
+
+def _path(url: DrainURL) -> str:
+    """Return the path and the query, percent-encoded."""
+    path = quote(url.path or "/", safe=_OF_PATHS)
+    query = urlencode(url.parameters, quote_via=quote, safe=_OF_QUERIES)
+    return f"{path}?{query}" if query else path
+
+
+def _authority(url: DrainURL) -> str:
+    """Return the host and the port, in ASCII. Raises UsageError."""
+    try:
+        host = url.host.encode("idna").decode()
+    except UnicodeError:  # in it may be what was meant as a password
+        host = ""
+    if not _HOST.fullmatch(host):
+        raise UsageError("its URL has no valid host")
+    return url._replace(host=host).authority
+
+
+def _authorization(url: DrainURL) -> Iterable[tuple[str, str]]:
+    """Yield the header for the user and the password of a URL, if it has any (RFC 7617)."""
+    if url.user is not None or url.password is not None:
+        pair = f"{url.user or ''}:{url.password or ''}".encode(errors="surrogateescape")
+        yield "Authorization", f"Basic {base64.b64encode(pair).decode()}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import signal
 import socket
@@ -15,6 +16,8 @@ from hsup_log_drain.testing.certificates import Certificate
 _PROGRAM = Path("/usr/sbin/rsyslogd")
 _HOST = "127.0.0.1"
 _PATIENCE_SECONDS = 60.0
+#: Below those that the kernel gives to connections (man 7 ip, ip_local_port_range).
+_PORTS = range(20_000, 32_000)
 
 _CONFIG = """
 global(workDirectory="{directory}" maxMessageSize="128k" defaultNetstreamDriver="{driver}"
@@ -120,11 +123,15 @@ class Rsyslog:
 
 
 def free_port(kind: socket.SocketKind) -> int:
-    """Return a port of the loopback address that nobody has."""
-    with socket.socket(type=kind) as probe:
-        probe.bind((_HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port of the loopback address that nobody has, nor gets for a connection."""
+    while True:
+        port = random.choice(_PORTS)
+        with socket.socket(type=kind) as probe:
+            try:
+                probe.bind((_HOST, port))
+            except OSError:
+                continue
+            return port
 
 
 def _encryption(certificate: Certificate, clients_of: Path | None) -> str:

@@ -17,6 +17,7 @@ from hsup_log_drain.testing.http_answers import OK, Ending, HttpAnswer, Reading,
 from hsup_log_drain.testing.http_receiver import HttpReceiver
 from hsup_log_drain.testing.http_requests import Frame, SeenRequest
 from hsup_log_drain.testing.octet_counted import FramingError, split_frames, take_frames
+from hsup_log_drain.testing.rsyslog import Rsyslog
 
 __all__ = [
     "OK",
@@ -28,6 +29,7 @@ __all__ = [
     "HttpAnswer",
     "HttpReceiver",
     "Reading",
+    "Rsyslog",
     "SeenRequest",
     "split_frames",
     "status",

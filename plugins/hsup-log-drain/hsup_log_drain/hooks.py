@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hsup import hookimpl
-from hsup.log_drain import LogDrainFactory
+from hsup.log_drain import Destination, LogDrain, LogDrainFactory
 
 
 @hookimpl
 def hsup_register_log_drains() -> Mapping[str, LogDrainFactory]:
     """Return the kinds by the schemes of their URLs."""
-    return {}
+    return {
+        "file": _file,
+    }
+
+
+def _file(destination: Destination) -> LogDrain:
+    from hsup_log_drain.file.drain import file_drain  # slow to import, rarely needed
+
+    return file_drain(destination)

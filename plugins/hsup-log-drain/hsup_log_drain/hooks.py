@@ -13,6 +13,7 @@ def hsup_register_log_drains() -> Mapping[str, LogDrainFactory]:
     """Return the kinds by the schemes of their URLs."""
     return {
         "file": _file,
+        "journal": _journal,
     }
 
 
@@ -20,3 +21,9 @@ def _file(destination: Destination) -> LogDrain:
     from hsup_log_drain.file.drain import file_drain  # slow to import, rarely needed
 
     return file_drain(destination)
+
+
+def _journal(destination: Destination) -> LogDrain:
+    from hsup_log_drain.journal.drain import journal_drain  # slow to import, rarely needed
+
+    return journal_drain(destination)

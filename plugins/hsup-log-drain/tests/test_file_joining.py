@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from hsup.api import LogBatch
 from hsup.formats.formatters import FORMATS, formatter
 from hsup.testing import make_batch
-from hsup_log_drain.file.joining import WHOLE, FileEnd, Text, line_count, without_lines
+from hsup_log_drain.file.joining import WHOLE, FileEnd, Text
+from hsup_log_drain.lines import without_lines
 
 FORM = formatter("plain", coloured=False)
 
@@ -79,9 +80,3 @@ def test_a_file_is_the_same_however_often_writing_fails(
         left = without_lines(left, lines)
     assert not left
     assert file == Text(form, batches).data
-
-
-def test_lines_are_counted_as_hsup_counts_them() -> None:
-    assert [line_count(lines) for lines in (b"a", b"a\n", b"a\nb", b"\n\n")] == [1, 1, 2, 2]
-    left = without_lines([make_batch(b"a\nb\nc\n"), make_batch(b"d\n")], 2)
-    assert [batch.lines for batch in left] == [b"c\n", b"d\n"]

@@ -14,10 +14,10 @@ from hsup.descriptors import shortage
 from hsup.errors import DrainError, DrainUnreachable, TooManyProcesses
 from hsup.log_drain import Destination, DrainLimits, LogBlock, LogDrain
 from hsup.threads import in_thread, in_thread_or_here
-from hsup_log_drain.file.joining import line_count
 from hsup_log_drain.file.log_file import LogFile, Written
 from hsup_log_drain.file.options import DYNO, FileOptions, read_options
 from hsup_log_drain.file.tidying import Tidying
+from hsup_log_drain.lines import line_count
 
 #: Large blocks, as each takes a thread: 0.1 to 0.5 ms. A write to a local disk takes 0.1 s if the
 #: kernel makes it wait for others, and one to a network file system may take for ever.
@@ -25,7 +25,7 @@ _LIMITS = DrainLimits(lines=1 << 14, bytes=1 << 20, wait_seconds=0.1)
 #: How long a file system may take for a block.
 _STUCK_SECONDS = 30.0
 #: How long closing waits for a file system.
-_CLOSE_SECONDS = 2.0
+_CLOSE_SECONDS = 1.5
 #: How many files are open at the same time.
 _MOST_OPEN = 32
 #: Errors that concern one file of many: hsup gives up after some tries, for the sake of others.

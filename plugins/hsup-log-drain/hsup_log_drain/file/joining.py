@@ -7,30 +7,11 @@ from typing import NamedTuple
 
 from hsup.api import LogBatch
 from hsup.formats.formatters import Formatter
+from hsup_log_drain.lines import line_count
 
 _NEWLINE = b"\n"
 #: Where a line comes from: source, dyno and stream.
 Origin = tuple[str, str, str]
-
-
-def line_count(lines: bytes) -> int:
-    """Return how many lines there are; a last one without a newline counts."""
-    count = lines.count(_NEWLINE)
-    return count if lines.endswith(_NEWLINE) else count + 1
-
-
-def without_lines(batches: Sequence[LogBatch], count: int) -> list[LogBatch]:
-    """Return batches without their first lines."""
-    left = list(batches)
-    while count > 0 and left:
-        lines = line_count(left[0].lines)
-        if lines > count:
-            rest = left[0].lines.split(_NEWLINE, count)[-1]
-            left[0] = left[0]._replace(lines=rest)
-            break
-        del left[0]
-        count -= lines
-    return left
 
 
 class FileEnd(NamedTuple):

@@ -19,9 +19,10 @@ from hsup.descriptors import unless_lowered
 from hsup.directories import is_trusted
 from hsup.formats.formatters import formatter
 from hsup_log_drain.file.birth import birth_time
-from hsup_log_drain.file.joining import WHOLE, FileEnd, Text, line_count, without_lines
+from hsup_log_drain.file.joining import WHOLE, FileEnd, Text
 from hsup_log_drain.file.options import FileOptions
 from hsup_log_drain.file.rotation import rotate
+from hsup_log_drain.lines import Progress, without_lines
 
 logger = logging.getLogger(__name__)
 
@@ -64,8 +65,7 @@ class LogFile:
         self._size = 0
         self._begun = 0.0
         self._end = WHOLE
-        self._block = ""
-        self._missing = 0
+        self._progress = Progress()
         self._may_rotate = True
         self._has_warned = False
 
@@ -84,9 +84,7 @@ class LogFile:
 
         `block` is its id: if it is tried again, its last lines are the ones that were missing.
         """
-        count = sum(line_count(batch.lines) for batch in batches)
-        known = max(count - self._missing, 0) if self._block == block else 0
-        self._block, self._missing = block, count - known
+        known = self._progress.begin(block, batches)
         try:
             self._open()
         except OSError as error:
@@ -94,7 +92,7 @@ class LogFile:
         text = Text(self._form, without_lines(batches, known), self._end)
         position, failure = self._append(text)
         lines, self._end = text.written(position)
-        self._missing -= lines
+        self._progress.add(lines)
         if failure is not None:
             self.close()  # another one may be there next time
         return Written(known + lines, position > text.start, failure)

@@ -54,7 +54,7 @@ def _fields(batch: LogBatch) -> Iterator[tuple[bytes, object]]:
 
 
 def _field(name: bytes, text: str) -> bytes:
-    return _encoded(name, text.encode(errors="surrogateescape"))
+    return _encoded(name, text.encode(errors="replace"))
 
 
 def _encoded(name: bytes, value: bytes) -> bytes:

@@ -89,3 +89,11 @@ def test_a_host_is_a_forgotten_slash() -> None:
     with pytest.raises(UsageError, match='has no host, got "var"') as raised:
         read_options(DrainURL("file", host="var", path="/log/a.log"), "/")
     assert raised.value.hint == "write file:///var/log/a.log with three slashes"
+
+
+def test_a_link_is_not_rotated(tmp_path: Path) -> None:
+    link = tmp_path / "a.log"
+    link.symlink_to(tmp_path / "b.log")
+    assert options(link).rotation is None
+    with pytest.raises(UsageError, match="is a symbolic link, which cannot be rotated"):
+        options(link, size="1M")

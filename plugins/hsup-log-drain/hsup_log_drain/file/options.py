@@ -140,6 +140,9 @@ def _require_usable(options: FileOptions) -> None:
         raise UsageError(text, hint=f"create it: mkdir -p {directory}")
     if not options.per_dyno:
         _require_file(options.path)
+    if options.rotation and os.path.islink(options.path):
+        text = f'log file "{options.path}" is a symbolic link, which cannot be rotated'
+        raise UsageError(text, hint="name the file that it leads to")
     if not os.access(directory, os.W_OK | os.X_OK) and not os.access(options.path, os.W_OK):
         raise UsageError(f'cannot write log file "{options.path}": permission denied')
 

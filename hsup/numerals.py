@@ -29,3 +29,13 @@ def port_number(text: str) -> int | None:
     """Return the number of a port, None for a text that is not one."""
     number = whole_number(text)
     return number if number and number <= HIGHEST_PORT else None
+
+
+#: The letters of all units: of bytes, seconds, minutes, hours and days.
+_UNITS = "KMGTsmhd"
+
+
+def amount(text: str) -> tuple[int | None, str]:
+    """Split `20G` into its number, None if there is none, and its unit."""
+    digits = text.rstrip(_UNITS)
+    return whole_number(digits), text[len(digits) :]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsup.numerals import are_digits, port_number, whole_number
+from hsup.numerals import amount, are_digits, port_number, whole_number
 
 #: What int() takes, or str.isdigit, and is no number as people and programs write them.
 ODD = ["", " 5", "5 ", "5\n", "+5", "-5", "1_000", "²", "٣", "\uff15", "5.0", "0x5", "five"]
@@ -47,3 +47,17 @@ def test_whatever_is_written_is_a_number_or_none(text: str | bytes) -> None:
 )
 def test_ports_are_from_1_to_65535(text: str, number: int | None) -> None:
     assert port_number(text) == number
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("20G", (20, "G")),
+        ("7", (7, "")),
+        ("30d", (30, "d")),
+        ("G", (None, "G")),
+        ("5x", (None, "")),
+    ],
+)
+def test_an_amount_is_a_number_with_a_unit(text: str, expected: tuple[int | None, str]) -> None:
+    assert amount(text) == expected

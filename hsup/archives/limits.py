@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from hsup.errors import UsageError
-from hsup.numerals import whole_number
+from hsup.numerals import amount, whole_number
 
 KEEP = "HSUP_SLUGS_KEEP"
 MAX_SIZE = "HSUP_SLUGS_MAX_SIZE"
@@ -67,7 +67,7 @@ def read_keep(environ: Mapping[str, str]) -> Keep:
         return Keep()
     keep = Keep()
     for word in text.split():
-        number, unit = _amount(word)
+        number, unit = amount(word)
         if number is None or unit not in {"", "d", *_UNITS}:
             hint = "write a number of slugs, an age and a size, such as 5 30d 20G, or all"
             raise UsageError(f'{KEEP}: "{word}" is not a count, an age or a size', hint=hint)
@@ -101,16 +101,10 @@ def _positive(
     environ: Mapping[str, str], name: str, default: str, units: Mapping[str, int], expected: str
 ) -> int:
     text = environ.get(name) or default
-    number, unit = _amount(text)
+    number, unit = amount(text)
     if not number or unit not in units:
         raise UsageError(f'{name}: "{text}" is not a valid limit', hint=f"write {expected}")
     return number * units[unit]
-
-
-def _amount(word: str) -> tuple[int | None, str]:
-    """Split `20G` into its number, None if there is none, and its unit."""
-    digits = word.rstrip("dMGT")
-    return whole_number(digits), word[len(digits) :]
 
 
 def is_young(download: str) -> bool:

@@ -15,9 +15,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from hsup.api import SUPERVISOR, LogBatch, LogEvent
+from hsup.formats.formatters import Formatter, RawWithNotices
 from hsup.model import Release
 from hsup.output.descriptor import DescriptorWriter
-from hsup.output.formats import Formatter, formatter
 from hsup.output.screen import LOGGED, ScreenFormatter
 
 if TYPE_CHECKING:
@@ -183,10 +183,10 @@ class RawPrinter:
     prefix_columns = 0
 
     def __init__(self, stdout: int, stderr: int) -> None:
-        self.errors = self._stderr = Printer(stderr, _RawWithNotices(), marks_gaps=False)
+        self.errors = self._stderr = Printer(stderr, RawWithNotices(), marks_gaps=False)
         self._stdout = self._stderr
         if not os.path.sameopenfile(stdout, stderr):
-            self._stdout = Printer(stdout, _RawWithNotices(), marks_gaps=False)
+            self._stdout = Printer(stdout, RawWithNotices(), marks_gaps=False)
 
     def write(self, batch: LogBatch) -> None:
         """Print a batch."""
@@ -360,19 +360,6 @@ class UnmixedLines(Generic[_Form_co]):
         self._halfway = origin if batch.is_partial else None
         self._is_line_end = False
         return b"\n" + printed if begins_late else printed
-
-
-class _RawWithNotices:
-    """Formats dynos' bytes as they are, and hsup's own lines with a prefix."""
-
-    def __init__(self) -> None:
-        self.prefix_columns = 0  # of dynos
-        self._of_dynos = formatter("raw", coloured=False)
-        self._of_hsup = formatter("heroku", coloured=False)
-
-    def __call__(self, batch: LogBatch, *, goes_on: bool = False) -> bytes:
-        form = self._of_hsup if batch.source == "hsup" else self._of_dynos
-        return form(batch, goes_on=goes_on)
 
 
 def _own_batch(lines: bytes, event: LogEvent) -> LogBatch:

@@ -16,11 +16,11 @@ from hsup.events import (
     SupervisorStarted,
     SupervisorStopping,
 )
+from hsup.formats.paint import Paint, prefixed
 from hsup.lifecycle import State
 from hsup.model import RELEASE_TYPE, DynoName, ExitStatus, Release
 from hsup.output import messages
 from hsup.output.escapes import kept_to_lines, whole_sequences
-from hsup.output.paint import Paint, prefixed
 from hsup.visible import visible
 
 _ESCAPE, _RESET = b"\x1b", b"\x1b[0m"

@@ -8,10 +8,37 @@ from hsup import hookimpl
 from hsup.log_drain import Destination, LogDrain, LogDrainFactory
 
 
+@hookimpl
+def hsup_register_log_drains() -> Mapping[str, LogDrainFactory]:
+    """Return the kinds by the schemes of their URLs; each is imported when it is used."""
+    return {
+        "file": _file,
+        "http": _http,
+        "https": _http,
+        "journal": _journal,
+        "logplex": _logplex,
+        "syslog": _syslog,
+        "syslog+tls": _syslog_over_tls,
+        "syslog+udp": _syslog_over_udp,
+    }
+
+
+def _file(destination: Destination) -> LogDrain:
+    from hsup_log_drain.file.drain import file_drain
+
+    return file_drain(destination)
+
+
 def _http(destination: Destination) -> LogDrain:
     from hsup_log_drain.http.drain import create
 
     return create(destination)
+
+
+def _journal(destination: Destination) -> LogDrain:
+    from hsup_log_drain.journal.drain import journal_drain
+
+    return journal_drain(destination)
 
 
 def _logplex(destination: Destination) -> LogDrain:
@@ -36,16 +63,3 @@ def _syslog_over_udp(destination: Destination) -> LogDrain:
     from hsup_log_drain.syslog.factories import over_udp
 
     return over_udp(destination)
-
-
-@hookimpl
-def hsup_register_log_drains() -> Mapping[str, LogDrainFactory]:
-    """Return the kinds by the schemes of their URLs."""
-    return {
-        "https": _http,
-        "http": _http,
-        "logplex": _logplex,
-        "syslog": _syslog,
-        "syslog+tls": _syslog_over_tls,
-        "syslog+udp": _syslog_over_udp,
-    }

@@ -1,0 +1,1 @@
+"""How log lines are formatted, on hsup's own streams and elsewhere."""

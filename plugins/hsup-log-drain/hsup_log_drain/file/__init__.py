@@ -1,0 +1,1 @@
+"""Deliver lines to files."""

@@ -20,7 +20,19 @@ def _logplex(destination: Destination) -> LogDrain:
     return create(destination)
 
 
+def _otlp(destination: Destination) -> LogDrain:
+    from hsup_log_drain.otlp.drain import create
+
+    return create(destination)
+
+
 @hookimpl
 def hsup_register_log_drains() -> Mapping[str, LogDrainFactory]:
     """Return the kinds by the schemes of their URLs."""
-    return {"https": _http, "http": _http, "logplex": _logplex}
+    return {
+        "https": _http,
+        "http": _http,
+        "logplex": _logplex,
+        "otlp+http": _otlp,
+        "otlp+https": _otlp,
+    }

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from hsup.errors import UsageError
 from hsup.log_drain import DrainURL
+from hsup_log_drain.http.compression import take_gzip
+from hsup_log_drain.tls import PARAMETERS, TLS, take_tls
 
 PORT = 4318
 PATH = "/v1/logs"
 
-_COMPRESSION = "compression"
+_SCHEMES = "otlp+"
 _HEADER = "header."
-_GZIP = "gzip"
 
 #: A name of a header (RFC 9110, 5.6.2), and a value that every server reads alike (5.5).
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -31,13 +34,22 @@ _RESERVED = frozenset(
 class Endpoint(NamedTuple):
     """An OTLP receiver: what of it is in a URL.
 
-    `headers` are those of the user, without those for the user and password of `url`.
+    `url` is for the HTTP client: it has the client's scheme, and no parameters. `headers` are
+    the user's own, without that for the user and the password of `url`.
     """
 
     url: DrainURL
-    is_secure: bool
+    tls: TLS | None
     headers: Mapping[str, str]
-    is_gzip: bool = False
+    is_gzip: bool
+
+    @property
+    def secrets(self) -> Iterable[str]:
+        """Return what a receiver is sent and must not be repeated, if it repeats that."""
+        user, password = self.url.user or "", self.url.password or ""
+        basic = base64.b64encode(f"{user}:{password}".encode(errors="surrogateescape")).decode()
+        path = "" if self.url.path == PATH else self.url.path
+        return (user, password, basic, path, unquote(path), *self.headers.values())
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.url}>"
@@ -45,27 +57,31 @@ class Endpoint(NamedTuple):
 
 def endpoint(url: DrainURL) -> Endpoint:
     """Return the receiver that a URL names, with the defaults of OTLP. Raises UsageError."""
-    taken, rest = url.take(_COMPRESSION)
-    headers: dict[str, str] = {}
-    for name, value in rest.parameters:
-        if not name.startswith(_HEADER):
-            continue
-        _add_header(headers, name.removeprefix(_HEADER), value)
-    others = tuple(pair for pair in rest.parameters if not pair[0].startswith(_HEADER))
-    rest = rest._replace(parameters=others)
-    rest.require_nothing_else(_COMPRESSION, f"{_HEADER}NAME")
+    scheme = url.scheme.removeprefix(_SCHEMES)
+    rest, is_gzip = take_gzip(url)
+    tls = None
+    if scheme == "https":
+        tls, rest = take_tls(rest)
+    headers, rest = _take_headers(rest)
+    rest.require_nothing_else("gzip", f"{_HEADER}NAME", *(PARAMETERS if tls else ()))
     if url.user is not None and "authorization" in headers:
         text = "a drain has both a user and a header Authorization"
         raise UsageError(text, hint="leave out one of them")
-    return Endpoint(
-        url=rest._replace(
-            port=PORT if url.port is None else url.port,
-            path=PATH if url.path in {"", "/"} else url.path,
-        ),
-        is_secure=url.scheme.endswith("https"),
-        headers=headers,
-        is_gzip=_is_gzip(taken.get(_COMPRESSION, "none")),
-    )
+    port = PORT if url.port is None else url.port
+    path = PATH if url.path in {"", "/"} else url.path
+    return Endpoint(rest._replace(scheme=scheme, port=port, path=path), tls, headers, is_gzip)
+
+
+def _take_headers(url: DrainURL) -> tuple[dict[str, str], DrainURL]:
+    """Return the headers that a URL has as parameters, and the URL without them."""
+    headers: dict[str, str] = {}
+    others = []
+    for name, value in url.parameters:
+        if name.startswith(_HEADER):
+            _add_header(headers, name.removeprefix(_HEADER), value)
+        else:
+            others.append((name, value))
+    return headers, url._replace(parameters=tuple(others))
 
 
 def _add_header(headers: dict[str, str], name: str, value: str) -> None:
@@ -80,10 +96,3 @@ def _add_header(headers: dict[str, str], name: str, value: str) -> None:
         text = f'the value of parameter "{_HEADER}{name}" is not that of a header'
         raise UsageError(text, hint="use ASCII characters, without blanks around them")
     headers[key] = value
-
-
-def _is_gzip(compression: str) -> bool:
-    if compression not in {_GZIP, "none"}:
-        text = f'parameter "{_COMPRESSION}" of a drain is unknown'
-        raise UsageError(text, hint=f"use {_GZIP} or none")
-    return compression == _GZIP

@@ -6,15 +6,14 @@ This imports protobuf's messages, which takes long: nothing does before there is
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import islice, repeat
-from typing import NamedTuple
+from itertools import repeat
+from typing import TYPE_CHECKING, NamedTuple
 
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
     ExportLogsServiceRequest,
     ExportLogsServiceResponse,
 )
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import (
     LogRecord,
     ResourceLogs,
@@ -23,8 +22,14 @@ from opentelemetry.proto.logs.v1.logs_pb2 import (
 )
 
 from hsup import __version__
-from hsup.api import LogBatch
+from hsup.api import LogBatch, LogEvent
 from hsup_log_drain.otlp.severity import event_attributes, event_name, severity
+
+if TYPE_CHECKING:
+    from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
+    from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+
+    Attributes = RepeatedCompositeFieldContainer[KeyValue]
 
 Describe = Callable[[LogBatch], Mapping[str, str]]
 
@@ -49,20 +54,9 @@ def encode(batches: Iterable[LogBatch], describe: Describe) -> Message:
     There is one resource for each dyno of a release, and in it one scope for each source of lines:
     `app`, `heroku` and `hsup`. The records of a scope are in the order of their lines.
     """
-    request = ExportLogsServiceRequest()
-    resources: dict[tuple[object, ...], ResourceLogs] = {}
-    scopes: dict[tuple[object, ...], ScopeLogs] = {}
-    count = 0
-    for batch in batches:
-        key = (batch.app, batch.release, batch.dyno)
-        if key not in resources:
-            resources[key] = request.resource_logs.add()
-            resources[key].resource.attributes.extend(_attributes(describe(batch)))
-        scope_key = (*key, batch.source)
-        if scope_key not in scopes:
-            scopes[scope_key] = _scope(resources[key], batch.source)
-        count += _add_records(scopes[scope_key], batch)
-    return Message(request.SerializeToString(), count)
+    filling = _Filling(describe)
+    count = sum(map(filling.add, batches))
+    return Message(filling.request.SerializeToString(), count)
 
 
 def rejection(response: bytes) -> Rejection | None:
@@ -80,49 +74,76 @@ def rejection(response: bytes) -> Rejection | None:
     return Rejection(max(said.rejected_log_records, 0), said.error_message)
 
 
-def _scope(resource: ResourceLogs, source: str) -> ScopeLogs:
-    scope = resource.scope_logs.add()
-    scope.scope.name = source
-    if source != "app":
-        scope.scope.version = __version__
-    return scope
+class _Filling:
+    """A request that batches are added to."""
+
+    def __init__(self, describe: Describe) -> None:
+        self.request = ExportLogsServiceRequest()
+        self._describe = describe
+        self._resources: dict[tuple[object, ...], ResourceLogs] = {}
+        self._scopes: dict[tuple[object, ...], ScopeLogs] = {}
+        self._of_streams: dict[str, LogRecord] = {}
+
+    def add(self, batch: LogBatch) -> int:
+        """Add a record for each line of a batch; return how many.
+
+        Copies of one record are filled in: that is four times as fast as making each of them.
+        All lines of a batch were read at once. Each record has a nanosecond more than the one
+        before, so that whoever sorts them by their times gets them in order.
+        """
+        bodies = _bodies(batch.lines)
+        common = self._common(batch)
+        common.observed_time_unix_nano = batch.time
+        records = self._scope(batch).log_records
+        start = len(records)
+        records.extend(repeat(common, len(bodies)))
+        times = range(batch.time, batch.time + len(bodies))
+        for record, body, time in zip(records[start:], bodies, times, strict=True):
+            record.time_unix_nano = time
+            if isinstance(body, str):
+                record.body.string_value = body
+            else:
+                record.body.bytes_value = body
+        if batch.is_partial and bodies:
+            _fill(records[-1].attributes, {"hsup.is_partial": True})
+        return len(bodies)
+
+    def _scope(self, batch: LogBatch) -> ScopeLogs:
+        key = (batch.app, batch.release, batch.dyno, batch.source)
+        if key not in self._scopes:
+            scope = self._resource(batch).scope_logs.add()
+            scope.scope.name = batch.source
+            if batch.source != "app":
+                scope.scope.version = __version__
+            self._scopes[key] = scope
+        return self._scopes[key]
+
+    def _resource(self, batch: LogBatch) -> ResourceLogs:
+        key = (batch.app, batch.release, batch.dyno)
+        if key not in self._resources:
+            self._resources[key] = logs = self.request.resource_logs.add()
+            _fill(logs.resource.attributes, self._describe(batch))
+        return self._resources[key]
+
+    def _common(self, batch: LogBatch) -> LogRecord:
+        """Return what all records of a batch have, except for their times."""
+        if batch.event is not None:
+            return _of_event(batch.event)
+        if batch.stream not in self._of_streams:
+            record = LogRecord(severity_number=_severity(None))
+            _fill(record.attributes, {"log.iostream": batch.stream})
+            self._of_streams[batch.stream] = record
+        return self._of_streams[batch.stream]
 
 
-def _add_records(scope: ScopeLogs, batch: LogBatch) -> int:
-    """Add a record for each line of a batch; return how many.
-
-    Copies of one record are filled in: that is four times as fast as making each of them.
-    All lines of a batch were read at once. Each record has a nanosecond more than the one
-    before, so that whoever sorts them by their times gets them in order.
-    """
-    records = scope.log_records
-    bodies = _bodies(batch.lines)
-    start = len(records)
-    records.extend(repeat(_common(batch), len(bodies)))
-    times = range(batch.time, batch.time + len(bodies))
-    for record, body, time in zip(islice(records, start, None), bodies, times, strict=True):
-        record.time_unix_nano = time
-        if isinstance(body, str):
-            record.body.string_value = body
-        else:
-            record.body.bytes_value = body
-    if batch.is_partial and bodies:
-        records[-1].attributes.extend(_attributes({"hsup.is_partial": True}))
-    return len(bodies)
-
-
-def _common(batch: LogBatch) -> LogRecord:
-    """Return what all records of a batch have."""
-    record = LogRecord(
-        observed_time_unix_nano=batch.time,
-        severity_number=SeverityNumber.Value(f"SEVERITY_NUMBER_{severity(batch.event)}"),
-    )
-    if batch.event is None:
-        record.attributes.extend(_attributes({"log.iostream": batch.stream}))
-    else:
-        record.event_name = event_name(batch.event)
-        record.attributes.extend(_attributes(event_attributes(batch.event)))
+def _of_event(event: LogEvent) -> LogRecord:
+    record = LogRecord(severity_number=_severity(event), event_name=event_name(event))
+    _fill(record.attributes, event_attributes(event))
     return record
+
+
+def _severity(event: LogEvent | None) -> SeverityNumber.ValueType:
+    return SeverityNumber.Value(f"SEVERITY_NUMBER_{severity(event)}")
 
 
 def _bodies(lines: bytes) -> Sequence[str | bytes]:
@@ -142,15 +163,13 @@ def _body(line: bytes) -> str | bytes:
         return line
 
 
-def _attributes(values: Mapping[str, str | int | bool]) -> list[KeyValue]:
-    return [KeyValue(key=name, value=_value(value)) for name, value in values.items()]
-
-
-def _value(value: str | int | bool) -> AnyValue:  # noqa: FBT001 - one of the kinds of values
-    match value:
-        case bool():
-            return AnyValue(bool_value=value)
-        case int():
-            return AnyValue(int_value=value)
-        case _:
-            return AnyValue(string_value=value)
+def _fill(attributes: Attributes, values: Mapping[str, str | int]) -> None:
+    """Add attributes; making each in its place takes half as long as adding one that is made."""
+    for name, value in values.items():
+        place = attributes.add(key=name).value
+        if isinstance(value, bool):
+            place.bool_value = value
+        elif isinstance(value, int):
+            place.int_value = value
+        else:
+            place.string_value = value

@@ -20,23 +20,26 @@ def test_port_and_path_are_those_of_otlp_unless_the_url_has_some() -> None:
 
 
 def test_the_scheme_says_whether_there_is_tls() -> None:
-    assert not receiver().is_secure
-    assert endpoint(DrainURL("otlp+https", "otel")).is_secure
+    assert receiver().tls is None
+    assert receiver().url.scheme == "http"
+    secure = endpoint(DrainURL("otlp+https", "otel"))
+    assert secure.tls is not None
+    assert secure.url.scheme == "https"
 
 
 def test_parameters_are_headers_and_the_compression() -> None:
-    found = receiver(("header.X-Key", "a: b=c"), ("compression", "gzip"), ("header.tenant", "t"))
+    found = receiver(("header.X-Key", "a: b=c"), ("gzip", "1"), ("header.tenant", "t"))
     assert found.headers == {"x-key": "a: b=c", "tenant": "t"}
     assert found.is_gzip
     assert found.url.parameters == ()
-    assert not receiver(("compression", "none")).is_gzip
+    assert not receiver(("gzip", "0")).is_gzip
 
 
 @pytest.mark.parametrize(
     ("parameters", "text"),
     [
-        ([("gzip", "1")], 'has no parameter "gzip"; use compression, header.NAME'),
-        ([("compression", "secret")], 'parameter "compression" of a drain is unknown; use gzip'),
+        ([("ca", "secret")], 'has no parameter "ca"; use gzip, header.NAME'),
+        ([("gzip", "secret")], 'parameter "gzip" must be 0 or 1'),
         ([("header.", "secret")], 'parameter "header." does not end with the name of a header'),
         ([("header.a b", "secret")], "does not end with the name of a header"),
         ([("header.a", "secret\r\nb: c")], 'the value of parameter "header.a" is not that of a'),
@@ -67,4 +70,4 @@ def test_a_user_and_a_header_for_it_exclude_each_other() -> None:
 
 
 def test_an_endpoint_does_not_show_its_headers() -> None:
-    assert repr(receiver(("header.a", "secret"))) == "<Endpoint otlp+http://otel:4318>"
+    assert repr(receiver(("header.a", "secret"))) == "<Endpoint http://otel:4318>"

@@ -47,9 +47,7 @@ def _metadata(release: Release, name: DynoName) -> dict[str, str]:
     from hsup.launch import dyno_id  # only here: `hsup run` rarely needs it
 
     return {
-        "HEROKU_APP_NAME": release.app,
-        "HEROKU_RELEASE_VERSION": f"v{release.version}",
-        **release.metadata,
+        **release.variables,
         "HEROKU_DYNO_ID": dyno_id(release.app, release.version, str(name)),
     }
 

@@ -76,7 +76,7 @@ class DrainURL(NamedTuple):
 
 
 class Destination(NamedTuple):
-    """What a factory of a log drain gets.
+    """What a factory of a log drain gets; `repr` shows the token no more than the URL's secrets.
 
     `token` is `d.` and a UUID: what the platform calls the drain's token. It stays the same when
     hsup starts again. `metadata` returns the platform variables of the release that runs: none
@@ -88,6 +88,9 @@ class Destination(NamedTuple):
     token: str
     settings: Settings
     metadata: Callable[[], Mapping[str, str]] = lambda: NO_VARIABLES
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.url}>"
 
 
 class LogBlock(NamedTuple):

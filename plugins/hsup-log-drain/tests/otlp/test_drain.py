@@ -177,6 +177,31 @@ def test_what_is_rejected_of_a_block_is_lost_and_not_sent_again(receiver: HttpRe
     assert caught.value.taken_lines == 1
 
 
+@pytest.mark.parametrize("secret", ["pass/word", "user", "a-key", "the%2Dpath", "the-path"])
+def test_a_reason_that_repeats_a_secret_is_not_repeated(
+    receiver: HttpReceiver, secret: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    receiver.answer(response(1, f"no quota for {secret}!"))
+    receiver.answer(response(0, f"no quota for {secret}!"))
+    made = drain(
+        receiver.port,
+        path="/the%2Dpath",
+        user="user",
+        password="pass/word",
+        parameters=[("header.key", "a-key")],
+    )
+
+    async def work(made: OtlpDrain) -> None:
+        with pytest.raises(DrainRefused) as caught:
+            await made.deliver(LINE)
+        assert str(caught.value) == "it rejected 1 of 1 lines"
+        await made.deliver(LINE)
+
+    with caplog.at_level(logging.WARNING):
+        run(made, work)
+    assert caplog.records == []
+
+
 def test_no_more_is_lost_than_was_sent(receiver: HttpReceiver) -> None:
     receiver.answer(response(1000))
     with pytest.raises(DrainRefused) as caught:

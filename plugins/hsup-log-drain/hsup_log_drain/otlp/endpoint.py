@@ -30,6 +30,9 @@ _RESERVED = frozenset(
     }
 )
 
+#: No part of a path that is a key is shorter.
+_KEY_LENGTH = 6
+
 
 class Endpoint(NamedTuple):
     """An OTLP receiver: what of it is in a URL.
@@ -45,11 +48,14 @@ class Endpoint(NamedTuple):
 
     @property
     def secrets(self) -> Iterable[str]:
-        """Return what a receiver is sent and must not be repeated, if it repeats that."""
+        """Return what a receiver is sent and must not be repeated, if it repeats that.
+
+        A key may be a part of the path; short parts are words such as `otlp`.
+        """
         user, password = self.url.user or "", self.url.password or ""
         basic = base64.b64encode(f"{user}:{password}".encode(errors="surrogateescape")).decode()
-        path = "" if self.url.path == PATH else self.url.path
-        return (user, password, basic, path, unquote(path), *self.headers.values())
+        parts = [one for one in self.url.path.split("/") if len(one) >= _KEY_LENGTH]
+        return (user, password, basic, *parts, *map(unquote, parts), *self.headers.values())
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.url}>"

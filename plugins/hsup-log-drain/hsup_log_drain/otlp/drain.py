@@ -16,10 +16,12 @@ from hsup_log_drain.http.client import Client
 from hsup_log_drain.http.compression import compressed
 from hsup_log_drain.http.target import Headers, Target
 from hsup_log_drain.otlp.endpoint import Endpoint, endpoint
+from hsup_log_drain.otlp.numbering import Numbering
 from hsup_log_drain.otlp.resources import attributes
 
 if TYPE_CHECKING:
     from hsup_log_drain.otlp.answers import Judge
+    from hsup_log_drain.otlp.messages import Message
 
 _PACKAGE = "opentelemetry.proto"
 _REQUIREMENT = "opentelemetry-proto>=1.36"
@@ -28,6 +30,7 @@ _ANSWERS = "hsup_log_drain.otlp.answers"
 #: Encoding so much takes 1 ms, or 5 ms for as many batches; and compressing it 3 ms.
 _LINES = 1024
 _BYTES = 1 << 17
+_LANES = 4
 #: With the delays between them, for about five minutes, as the collector's own exporter does.
 _TRIES = 16
 
@@ -35,7 +38,7 @@ _TRIES = 16
 class OtlpDrain:
     """Posts blocks of lines as ExportLogsServiceRequest."""
 
-    limits = DrainLimits(lines=_LINES, bytes=_BYTES, wait_seconds=0.25, lanes=4, tries=_TRIES)
+    limits = DrainLimits(lines=_LINES, bytes=_BYTES, wait_seconds=0.25, lanes=_LANES, tries=_TRIES)
 
     def __init__(
         self, client: Client, receiver: Endpoint, metadata: Callable[[], Mapping[str, str]]
@@ -50,22 +53,35 @@ class OtlpDrain:
             *receiver.headers.items(),
         )
         self._judge: Judge | None = None
+        self._numbering = Numbering()
+        self._tried: dict[str, Message] = {}
 
     async def deliver(self, block: LogBlock) -> None:
         """Post a block. Raises DrainError, and DrainRefused for what was rejected of it."""
         judge = self._judge or await self._prepare()
-        from hsup_log_drain.otlp.messages import encode  # which is loaded by now
-
-        describe = partial(attributes, metadata=self._metadata())
-        message = encode(block.batches, describe)
+        message = self._tried.pop(block.id, None) or self._encoded(block)
         if not message.record_count:
             return
-        body = compressed(message.data) if self._is_gzip else message.data
-        judge.judge(await self._client.ask(self._headers, body), message.record_count)
+        self._keep(block.id, message)
+        judge.judge(await self._client.ask(self._headers, message.data), message.record_count)
+        self._tried.pop(block.id, None)
 
     async def close(self) -> None:
         """Close all connections."""
         await self._client.close()
+
+    def _encoded(self, block: LogBlock) -> Message:
+        from hsup_log_drain.otlp.messages import encode  # which is loaded by now
+
+        describe = partial(attributes, metadata=self._metadata())
+        message = encode(block.batches, describe, self._numbering)
+        return message._replace(data=compressed(message.data)) if self._is_gzip else message
+
+    def _keep(self, block_id: str, message: Message) -> None:
+        """Keep the message of a block, which may be tried again; those given up are forgotten."""
+        self._tried[block_id] = message
+        if len(self._tried) > _LANES:
+            del self._tried[next(iter(self._tried))]
 
     async def _prepare(self) -> Judge:
         """Load protobuf's messages, in a thread, as that takes long."""

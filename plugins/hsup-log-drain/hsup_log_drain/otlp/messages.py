@@ -23,6 +23,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import (
 
 from hsup import __version__
 from hsup.api import LogBatch, LogEvent
+from hsup_log_drain.otlp.numbering import Numbering
 from hsup_log_drain.otlp.severity import event_attributes, event_name, severity
 
 if TYPE_CHECKING:
@@ -48,13 +49,13 @@ class Rejection(NamedTuple):
     reason: str
 
 
-def encode(batches: Iterable[LogBatch], describe: Describe) -> Message:
+def encode(batches: Iterable[LogBatch], describe: Describe, numbering: Numbering) -> Message:
     """Return the request for batches; `describe` returns the attributes of a batch's resource.
 
     There is one resource for each dyno of a release, and in it one scope for each source of lines:
     `app`, `heroku` and `hsup`. The records of a scope are in the order of their lines.
     """
-    filling = _Filling(describe)
+    filling = _Filling(describe, numbering)
     count = sum(map(filling.add, batches))
     return Message(filling.request.SerializeToString(), count)
 
@@ -77,9 +78,10 @@ def rejection(response: bytes) -> Rejection | None:
 class _Filling:
     """A request that batches are added to."""
 
-    def __init__(self, describe: Describe) -> None:
+    def __init__(self, describe: Describe, numbering: Numbering) -> None:
         self.request = ExportLogsServiceRequest()
         self._describe = describe
+        self._numbering = numbering
         self._resources: dict[tuple[object, ...], ResourceLogs] = {}
         self._scopes: dict[tuple[object, ...], ScopeLogs] = {}
         self._of_streams: dict[str, LogRecord] = {}
@@ -88,8 +90,6 @@ class _Filling:
         """Add a record for each line of a batch; return how many.
 
         Copies of one record are filled in: that is four times as fast as making each of them.
-        All lines of a batch were read at once. Each record has a nanosecond more than the one
-        before, so that whoever sorts them by their times gets them in order.
         """
         bodies = _bodies(batch.lines)
         common = self._common(batch)
@@ -97,7 +97,7 @@ class _Filling:
         records = self._scope(batch).log_records
         start = len(records)
         records.extend(repeat(common, len(bodies)))
-        times = range(batch.time, batch.time + len(bodies))
+        times = self._numbering.times(batch, len(bodies))
         for record, body, time in zip(records[start:], bodies, times, strict=True):
             record.time_unix_nano = time
             if isinstance(body, str):

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import threading
+import uuid
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def batch(
 
 def block(*batches: LogBatch) -> LogBlock:
     count = sum(one.lines.count(b"\n") for one in batches)
-    return LogBlock("0" * 32, batches, count)
+    return LogBlock(uuid.uuid4().hex.upper(), batches, count)
 
 
 def drain(
@@ -229,6 +230,23 @@ def test_a_block_may_be_taken_later_after_these_statuses(
     assert not isinstance(caught.value, DrainRefused | DrainUnreachable)
     assert caught.value.retry_seconds == 7
     assert f"it answered {number} (" in str(caught.value)
+
+
+def test_a_block_is_the_same_when_it_is_tried_again(receiver: HttpReceiver) -> None:
+    parts = [LogBlock(f"{number:032}", [batch(b"x\n")], 1) for number in range(12)]
+
+    async def work(made: OtlpDrain) -> None:
+        for part in parts:
+            for _ in range(3):
+                receiver.answer(status(503))
+                with pytest.raises(DrainError):
+                    await made.deliver(part)
+            if part is not parts[-2]:  # which is given up
+                await made.deliver(part)
+
+    run(drain(receiver.port), work)
+    times = [one.time - TIME for one in records(receiver)]
+    assert times == [number for number in range(12) for _ in range(3 if number == 10 else 4)]
 
 
 @pytest.mark.parametrize("number", [400, 401, 403, 404, 405, 408, 413, 415, 500, 501])

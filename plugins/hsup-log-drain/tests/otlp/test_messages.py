@@ -16,6 +16,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs
 from hsup import __version__
 from hsup.api import LogBatch, LogEvent
 from hsup_log_drain.otlp.messages import Rejection, encode, rejection
+from hsup_log_drain.otlp.numbering import Numbering
 
 TIME = 1_790_000_000_123_456_789
 
@@ -38,7 +39,7 @@ def dyno_of(batch: LogBatch) -> Mapping[str, str]:
 
 
 def resources(batches: Sequence[LogBatch]) -> list[ResourceLogs]:
-    message = encode(batches, dyno_of)
+    message = encode(batches, dyno_of, Numbering())
     request = ExportLogsServiceRequest.FromString(message.data)
     records = [one for logs in request.resource_logs for one in logs.scope_logs]
     assert message.record_count == sum(len(scope.log_records) for scope in records)
@@ -78,6 +79,20 @@ def test_lines_of_one_batch_are_in_order_by_their_times_too() -> None:
     assert [one.body.string_value for one in found] == ["a", "b", "c", "d"]
     assert [one.time_unix_nano - TIME for one in found] == [0, 1, 2, 5000]
     assert [one.observed_time_unix_nano - TIME for one in found] == [0, 0, 0, 5000]
+
+
+def test_parts_of_a_batch_are_in_order_by_their_times_too() -> None:
+    whole = batch(b"a\nb\n")
+    other = batch(b"x\n", stream="stderr")
+    found = records(whole, other, batch(b"c\n"), batch(b"d\n", time=TIME + 9), whole)
+    assert [one.time_unix_nano - TIME for one in found] == [0, 1, 0, 2, 9, 0, 1]
+
+
+def test_not_all_streams_are_remembered() -> None:
+    numbering = Numbering()
+    for number in range(5000):
+        assert list(numbering.times(batch(b"", f"run.{number}"), 2)) == [TIME, TIME + 1]
+    assert list(numbering.times(batch(b"", "run.4999"), 1)) == [TIME + 2]
 
 
 def test_bodies_are_the_bytes_that_a_dyno_wrote() -> None:

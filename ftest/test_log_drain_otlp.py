@@ -8,7 +8,14 @@ import pytest
 
 from ftest.program import Hsup
 from hsup_log_drain.testing import HttpReceiver, status
-from hsup_log_drain.testing.otlp_receiver import SeenRecord, otlp_receiver, records, response
+
+pytest.importorskip("opentelemetry.proto", reason="opentelemetry-proto is not installed here")
+from hsup_log_drain.testing.otlp_receiver import (  # which imports that
+    SeenRecord,
+    otlp_receiver,
+    records,
+    response,
+)
 
 
 @pytest.fixture

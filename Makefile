@@ -240,4 +240,5 @@ $(INSTALLED)/ready: $(VENV)/dev $(shell find hsup plugins -name '*.py' -o -name 
 	rm -rf $(INSTALLED)
 	$(PYTHON) -m venv $(INSTALLED)
 	$(INSTALLED)/bin/pip install -q dist/*.whl
+	$(INSTALLED)/bin/pip install -q 'hsup-log-drain[otlp]'  # which is there but for what the extra needs
 	@touch $@

@@ -126,4 +126,7 @@ class DrainUnreachable(DrainError):
 
 
 class DrainRefused(DrainError):
-    """A log drain will never take this block of lines."""
+    """A log drain will never take this block of lines, or what it has not taken of it.
+
+    Here, `taken_lines` is how many lines it has all the same, whichever these are.
+    """

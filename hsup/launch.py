@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -19,6 +20,16 @@ def environment(spec: DynoSpec) -> dict[str, str]:
         variables["PORT"] = str(spec.port)
     variables["DYNO"] = str(spec.name)
     return variables
+
+
+def dyno_id(app: str, release_version: int, name: str) -> str:
+    """Return the id of a dyno, HEROKU_DYNO_ID: a UUID.
+
+    A dyno keeps it as long as this machine runs the release.
+    """
+    from uuid import NAMESPACE_OID, uuid5  # slow to import, rarely needed
+
+    return str(uuid5(NAMESPACE_OID, f"{os.uname().nodename}/{app}/{release_version}/{name}"))
 
 
 #: Variables that a dyno has unless the release sets them. The prompt is the platform's.

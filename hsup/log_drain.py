@@ -76,17 +76,21 @@ class DrainURL(NamedTuple):
 
 
 class Destination(NamedTuple):
-    """What a factory of a log drain gets.
+    """What a factory of a log drain gets; `repr` shows the token no more than the URL's secrets.
 
     `token` is `d.` and a UUID: what the platform calls the drain's token. It stays the same when
-    hsup starts again. `metadata` returns the platform variables of the release that runs, for
-    example HEROKU_APP_ID, as far as its source knows them.
+    hsup starts again. `metadata` returns the platform variables of the release that runs: none
+    before there is one, then HEROKU_APP_NAME and HEROKU_RELEASE_VERSION, and those that its source
+    knows, for example HEROKU_APP_ID.
     """
 
     url: DrainURL
     token: str
     settings: Settings
     metadata: Callable[[], Mapping[str, str]] = lambda: NO_VARIABLES
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.url}>"
 
 
 class LogBlock(NamedTuple):

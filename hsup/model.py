@@ -129,6 +129,12 @@ class Release(NamedTuple):
     author: Author | None = None
     drains: tuple[Drain, ...] = ()
 
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """Return the platform's variables for all dynos: the metadata, app and version."""
+        own = {"HEROKU_APP_NAME": self.app, "HEROKU_RELEASE_VERSION": f"v{self.version}"}
+        return {**own, **self.metadata}
+
     def process(self, name: str) -> ProcessType | None:
         """Return the process type of that name, or None."""
         return next((one for one in self.processes if one.name == name), None)

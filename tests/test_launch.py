@@ -4,10 +4,11 @@ import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
-from hsup.launch import START_UP, START_UP_FILE, environment, start_up
+from hsup.launch import START_UP, START_UP_FILE, dyno_id, environment, start_up
 from hsup.model import Command
 from hsup.terminal import FORWARDED
 from hsup.testing import make_spec
@@ -132,3 +133,10 @@ def test_that_a_locale_is_missing_is_told_once_at_most(tmp_path: Path, name: str
     done = started(tmp_path, Command(("echo ran",)), "true", env={name: "xx_YY.UTF-8"})
     assert done.stdout == "ran\n"
     assert done.stderr.count("cannot change locale") <= 1
+
+
+def test_a_dyno_has_an_id_for_as_long_as_it_runs_the_release() -> None:
+    found = dyno_id("shop", 42, "web.1")
+    assert str(UUID(found)) == found == dyno_id("shop", 42, "web.1")
+    others = {dyno_id("shop", 43, "web.1"), dyno_id("shop", 42, "web.2"), dyno_id("a", 42, "web.1")}
+    assert len({found, *others}) == 4

@@ -93,7 +93,7 @@ class Destinations:
 
         What these have not got yet they get within `grace_seconds`.
         """
-        self._metadata = release.metadata
+        self._metadata = release.variables
         named = (*self._own, *self._of(release))
         for one in [one for one in self._running if one not in named]:
             leaving = asyncio.create_task(self._leave(self._running.pop(one), grace_seconds))

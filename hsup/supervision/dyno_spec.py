@@ -42,17 +42,13 @@ def dyno_spec(
 def _metadata(release: Release, name: DynoName) -> dict[str, str]:
     """Return the variables that describe a dyno, with the platform's names.
 
-    See Dyno Metadata in Heroku's Dev Center. A dyno keeps its id as long as this
-    machine runs the release.
+    See Dyno Metadata in Heroku's Dev Center.
     """
-    from uuid import NAMESPACE_OID, uuid5  # slow to import, rarely needed
+    from hsup.launch import dyno_id  # only here: `hsup run` rarely needs it
 
-    whose = f"{os.uname().nodename}/{release.app}/{release.version}/{name}"
     return {
-        "HEROKU_APP_NAME": release.app,
-        "HEROKU_RELEASE_VERSION": f"v{release.version}",
-        **release.metadata,
-        "HEROKU_DYNO_ID": str(uuid5(NAMESPACE_OID, whose)),
+        **release.variables,
+        "HEROKU_DYNO_ID": dyno_id(release.app, release.version, str(name)),
     }
 
 

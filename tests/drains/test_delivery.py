@@ -142,6 +142,15 @@ async def test_what_is_refused_is_not_sent_again_and_told_even_if_nothing_follow
         assert len(set(delivered.drain.tried)) == 2
 
 
+async def test_of_a_block_that_is_refused_in_part_only_the_rest_is_lost() -> None:
+    error = DrainRefused("it rejected 2 of 5 lines", taken_lines=3)
+    async with delivering(NOW, 1 << 20, error) as delivered:
+        delivered.add(b"1\n2\n3\n4\n5\n")
+        await delivered.delivery.finish()
+        (told,) = delivered.drain.batches
+        assert told.lines.startswith(b"Error L13: 2 messages lost since ")
+
+
 async def test_a_loss_is_told_again_if_what_told_it_was_lost() -> None:
     errors = (DrainRefused("no"), DrainRefused("no"))
     async with delivering(DrainLimits(lines=1, wait_seconds=0.0), 1 << 20, *errors) as delivered:

@@ -170,4 +170,8 @@ async def test_metadata_are_those_of_the_release_that_runs() -> None:
         assert metadata() == {}
         release = released()._replace(metadata={"HEROKU_APP_ID": "1-2"})
         all_of_them.follow(release, grace_seconds=5.0)
-        assert metadata() == {"HEROKU_APP_ID": "1-2"}
+        assert metadata() == {
+            "HEROKU_APP_NAME": release.app,
+            "HEROKU_RELEASE_VERSION": f"v{release.version}",
+            "HEROKU_APP_ID": "1-2",
+        }

@@ -17,6 +17,8 @@ def hsup_register_log_drains() -> Mapping[str, LogDrainFactory]:
         "https": _http,
         "journal": _journal,
         "logplex": _logplex,
+        "otlp+http": _otlp,
+        "otlp+https": _otlp,
         "syslog": _syslog,
         "syslog+tls": _syslog_over_tls,
         "syslog+udp": _syslog_over_udp,
@@ -43,6 +45,12 @@ def _journal(destination: Destination) -> LogDrain:
 
 def _logplex(destination: Destination) -> LogDrain:
     from hsup_log_drain.logplex import create
+
+    return create(destination)
+
+
+def _otlp(destination: Destination) -> LogDrain:
+    from hsup_log_drain.otlp.drain import create
 
     return create(destination)
 

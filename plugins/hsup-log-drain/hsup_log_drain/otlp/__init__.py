@@ -1,0 +1,1 @@
+"""OpenTelemetry logs: protobuf messages over HTTP."""

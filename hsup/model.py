@@ -37,6 +37,9 @@ class Command(NamedTuple):
         return shlex.join(self.words)
 
 
+#: The feature of the platform with which `hsup start` logs runtime metrics.
+LOG_RUNTIME_METRICS = "log-runtime-metrics"
+
 #: The process type that runs once before a release, and is not part of its formation.
 RELEASE_TYPE = "release"
 
@@ -97,10 +100,11 @@ class Author(NamedTuple):
 class Release(NamedTuple):
     """One consistent state of an application, as a source gives it.
 
-    `metadata` are platform variables that the source knows, for example HEROKU_SLUG_COMMIT;
-    dynos get them if the user asks for them. Files of this machine that the release names are
-    opened only with the rights of its `author`; None is for a source that hsup's user chose
-    and trusts, for example Heroku's API.
+    `features` are the names of the platform's features that the application has turned on, of those
+    that hsup knows: `log-runtime-metrics`. `metadata` are platform variables that the source knows,
+    for example HEROKU_SLUG_COMMIT; dynos get them if the user asks for them. Files of this machine
+    that the release names are opened only with the rights of its `author`; None is for a source
+    that hsup's user chose and trusts, for example Heroku's API.
     """
 
     app: str
@@ -112,6 +116,7 @@ class Release(NamedTuple):
     logplex_url: str | None = None
     metadata: Mapping[str, str] = _NO_VARIABLES
     author: Author | None = None
+    features: frozenset[str] = frozenset()
 
     def process(self, name: str) -> ProcessType | None:
         """Return the process type of that name, or None."""

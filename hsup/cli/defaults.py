@@ -53,6 +53,7 @@ VARIABLES = frozenset(
         "HSUP_ONLY",
         "HSUP_PREFIX",
         "HSUP_TIMESTAMPS",
+        "HSUP_RUNTIME_METRICS",
         COMPLETION,
     }
 )

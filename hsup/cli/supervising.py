@@ -233,6 +233,7 @@ def planned(
         called=request.called,
         stays=request.stays,
         follows_formation=follows,
+        runtime_metrics=options.runtime_metrics,
         has_drain="logplex" in parts.plugins.log_sinks,
         grace_seconds=options.grace_seconds,
     )

@@ -190,7 +190,7 @@ class RawPrinter:
 
     def write(self, batch: LogBatch) -> None:
         """Print a batch."""
-        if batch.source == "hsup" or batch.stream == "stderr":
+        if batch.source != "app" or batch.stream == "stderr":
             self._stderr.write(batch)
         else:
             self._stdout.write(batch)
@@ -371,7 +371,7 @@ class _RawWithNotices:
         self._of_hsup = formatter("heroku", coloured=False)
 
     def __call__(self, batch: LogBatch, *, goes_on: bool = False) -> bytes:
-        form = self._of_hsup if batch.source == "hsup" else self._of_dynos
+        form = self._of_dynos if batch.source == "app" else self._of_hsup
         return form(batch, goes_on=goes_on)
 
 

@@ -33,6 +33,7 @@ class SupervisorOptions(NamedTuple):
     `shown` are the types and dynos whose lines are printed, all if there are none.
     `called` has the variables by which options were given, by these: errors name them.
     `announce` is told of the first release before it is built, None if nobody reads that.
+    `runtime_metrics` says whether dynos are measured, None that the release says it.
     `has_drain` says that a plugin serves the release's `logplex_url`.
     """
 
@@ -55,6 +56,7 @@ class SupervisorOptions(NamedTuple):
     shown: tuple[str, ...] = ()
     called: Mapping[str, str] = MappingProxyType({})
     has_drain: bool = False
+    runtime_metrics: bool | None = None
     announce: Announce | None = None
     grace_seconds: float = 30.0
     policy: CrashPolicy = CrashPolicy()

@@ -68,10 +68,10 @@ class MemoryDyno:
             self.end(number=number)
 
     async def measure(self) -> Measurement | None:
-        """Return what the dyno is to use."""
+        """Return what the dyno is to use, None once it has ended."""
         if self.measure_fault:
             raise self.measure_fault
-        return self.measured
+        return None if self.has_ended else self.measured
 
     async def destroy(self, grace_seconds: float = 0.0) -> bool:
         """End by SIGKILL after the grace period; return whether that was needed."""

@@ -12,15 +12,18 @@ from hsup_source_heroku.testing import App, PlatformApi
 
 #: The first measurement comes within 20 s, on a machine that may be busy.
 PATIENCE_SECONDS = 90.0
-#: Holds 50 MB, and says so, as the first argument does.
-HOLD = "printf -v held %50000000s; echo ready; read forever"
+#: Holds 50 MB.
+HOLD = "printf -v held %50000000s; read forever"
+
+#: In megabytes: anything, and about what HOLD does; before that is ready, it may be measured, too.
+ANY, HELD = r"\d+", r"(?:4[5-9]|[5-9]\d|1[0-4]\d)"
 
 UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 LOAD = " ".join(rf"sample#load_avg_{minutes}m=\d+\.\d\d" for minutes in (1, 5, 15))
 #: What each driver knows: pages are counted by cgroups of version 1 alone, and swap not by engines
 #: on a machine with version 2.
 MEMORY = (
-    r"sample#memory_total=(?P<total>\d+\.\d\d)MB sample#memory_rss=(?P<rss>\d+\.\d\d)MB"
+    r"sample#memory_total=(?P<total>\d+\.\d\d)MB sample#memory_rss=(?P<rss>RSS\.\d\d)MB"
     r"(?: sample#memory_cache=\d+\.\d\dMB)?(?: sample#memory_swap=\d+\.\d\dMB)?"
     r"(?: sample#memory_pgpgin=\d+pages sample#memory_pgpgout=\d+pages)?"
     r"(?: sample#memory_quota=(?P<quota>\d+\.\d\d)MB)?"
@@ -32,9 +35,9 @@ def line_of(dyno: str, app: str, samples: str) -> str:
     return rf"heroku\[{name}\]: source={name} dyno=heroku\.{app}\.{UUID} {samples}$"
 
 
-def memory_of(running: Running, dyno: str, app: str) -> re.Match[str]:
-    """Return the line of the memory of a dyno, once there is one."""
-    pattern = line_of(dyno, app, MEMORY)
+def memory_of(running: Running, dyno: str, app: str, rss: str = ANY) -> re.Match[str]:
+    """Return the line of the memory of a dyno, once there is one with that of megabytes."""
+    pattern = line_of(dyno, app, MEMORY.replace("RSS", rss))
     (line,) = running.wait_for(pattern, timeout=PATIENCE_SECONDS)
     found = re.search(pattern, line)
     assert found
@@ -44,11 +47,10 @@ def memory_of(running: Running, dyno: str, app: str) -> re.Match[str]:
 def test_the_load_and_the_memory_of_each_dyno_are_logged(hsup: Hsup) -> None:
     hsup.release(Name="shop", Processes=[{"Type": "web", "Args": [HOLD], "Quantity": 2}])
     running = hsup.start("--quantities", "release", "--runtime-metrics")
-    running.wait_for("ready$", count=2)
     for dyno in ("web.1", "web.2"):
         running.wait_for(line_of(dyno, "shop", LOAD), timeout=PATIENCE_SECONDS)
-        memory = memory_of(running, dyno, "shop")
-        assert 45 < float(memory["rss"]) <= float(memory["total"]) < 150
+        memory = memory_of(running, dyno, "shop", HELD)
+        assert float(memory["rss"]) <= float(memory["total"])
         quota = memory["quota"] and float(memory["quota"])
         assert quota == (512 if hsup.has_containers else None)
     assert running.stop() == 0

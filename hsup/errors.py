@@ -96,3 +96,34 @@ class ReleaseFailed(HsupError):
     def __init__(self, release: Release, how: str, *, exit_code: int = 1) -> None:
         super().__init__(f"the release phase of {release} {how}")
         self.exit_code = exit_code
+
+
+class DrainError(HsupError):
+    """A log drain has not taken a block of lines; it may take it later.
+
+    `taken_lines` is how many lines at the beginning of the block it has all the same, those that
+    tell of losses included. `retry_seconds` is when it asked to be tried again, None if it did
+    not say.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        hint: str | None = None,
+        code: str | None = None,
+        taken_lines: int = 0,
+        retry_seconds: float | None = None,
+    ) -> None:
+        super().__init__(text, hint=hint)
+        self.code = code
+        self.taken_lines = taken_lines
+        self.retry_seconds = retry_seconds
+
+
+class DrainUnreachable(DrainError):
+    """A log drain cannot be reached, and nothing was sent to it."""
+
+
+class DrainRefused(DrainError):
+    """A log drain will never take this block of lines."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 if TYPE_CHECKING:
     from pathlib import Path
 
-_NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
+NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 
 class Command(NamedTuple):
@@ -97,6 +97,20 @@ class Author(NamedTuple):
         return self.uid in {0, os.geteuid()}
 
 
+class Drain(NamedTuple):
+    """A destination of log lines that a release names.
+
+    `url` may hold secrets, which are not shown. `token` is what the platform calls the drain,
+    `d.` and a UUID; None if the source does not know it.
+    """
+
+    url: str
+    token: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<Drain {self.url.partition(':')[0]}>"
+
+
 class Release(NamedTuple):
     """One consistent state of an application, as a source gives it.
 
@@ -104,18 +118,20 @@ class Release(NamedTuple):
     that hsup knows: `log-runtime-metrics`. `metadata` are platform variables that the source knows,
     for example HEROKU_SLUG_COMMIT; dynos get them if the user asks for them. Files of this machine
     that the release names are opened only with the rights of its `author`; None is for a source
-    that hsup's user chose and trusts, for example Heroku's API.
+    that hsup's user chose and trusts, for example Heroku's API. `drains` are destinations of its
+    log lines. A change of drains or features restarts nothing.
     """
 
     app: str
     version: int
-    config: Mapping[str, str] = _NO_VARIABLES
+    config: Mapping[str, str] = NO_VARIABLES
     processes: tuple[ProcessType, ...] = ()
     slug: Slug | None = None
     stack: str | None = None
     logplex_url: str | None = None
-    metadata: Mapping[str, str] = _NO_VARIABLES
+    metadata: Mapping[str, str] = NO_VARIABLES
     author: Author | None = None
+    drains: tuple[Drain, ...] = ()
     features: frozenset[str] = frozenset()
 
     def process(self, name: str) -> ProcessType | None:
@@ -123,11 +139,11 @@ class Release(NamedTuple):
         return next((one for one in self.processes if one.name == name), None)
 
     def differs_in_scale_only(self, other: "Release") -> bool:
-        """Tell whether this equals the other release except for scale and author."""
+        """Tell whether this equals the other release except for scale, drains, features, author."""
         return self.scaled_like(other)._replace(author=other.author) == other
 
     def scaled_like(self, other: "Release") -> "Release":
-        """Return this release with the quantities and sizes of the other one."""
+        """Return this release with the quantities, sizes, drains and features of the other."""
         asked = {one.name: one for one in other.processes}
         types = (
             one._replace(quantity=asked[one.name].quantity, size=asked[one.name].size)
@@ -135,7 +151,8 @@ class Release(NamedTuple):
             else one
             for one in self.processes
         )
-        return self._replace(processes=tuple(types))
+        scaled = tuple(types)
+        return self._replace(processes=scaled, drains=other.drains, features=other.features)
 
     def __str__(self) -> str:
         return f"v{self.version} of {self.app}"
@@ -183,9 +200,9 @@ class DynoSpec(NamedTuple):
     stack: str | None = None
     binds: tuple[Bind, ...] = ()
     size: str | None = None
-    metadata: Mapping[str, str] = _NO_VARIABLES
+    metadata: Mapping[str, str] = NO_VARIABLES
     author: Author | None = None
-    passed: Mapping[str, str] = _NO_VARIABLES
+    passed: Mapping[str, str] = NO_VARIABLES
     input: DynoInput = "empty"
 
     def runs_like(self, other: "DynoSpec") -> bool:

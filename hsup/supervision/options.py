@@ -34,7 +34,7 @@ class SupervisorOptions(NamedTuple):
     `called` has the variables by which options were given, by these: errors name them.
     `announce` is told of the first release before it is built, None if nobody reads that.
     `runtime_metrics` says whether dynos are measured, None that the release says it.
-    `has_drain` says that a plugin serves the release's `logplex_url`.
+    `follow_drains` is told of each release before its dynos, or its release phase, run.
     """
 
     source_name: str
@@ -55,8 +55,8 @@ class SupervisorOptions(NamedTuple):
     follows_formation: bool = False
     shown: tuple[str, ...] = ()
     called: Mapping[str, str] = MappingProxyType({})
-    has_drain: bool = False
     runtime_metrics: bool | None = None
+    follow_drains: Callable[[Release], None] = lambda _: None
     announce: Announce | None = None
     grace_seconds: float = 30.0
     policy: CrashPolicy = CrashPolicy()

@@ -226,6 +226,7 @@ class Rollout:
         self._specs.check(release, is_first=is_first)
         if is_first:
             self._announce(release)
+            self._options.follow_drains(release)
         self._tell_ignored_slug(release)
         commands = (one.command for one in release.processes)
         require_passable(release, commands, has_metadata=self._options.has_metadata)
@@ -266,9 +267,8 @@ class Rollout:
         self._running_slug = prepared.slug
         self._around.router.runs(SUPERVISOR, release.app, release.version)
         ports = {str(name): spec.port for name, spec in prepared.specs.items()}
+        self._options.follow_drains(release)
         self._around.tell(ReleaseReceived(release=release, ports=ports))
-        if release.logplex_url and not self._options.has_drain:
-            self._say(f"Warning: {catalogue.IGNORED_LOGPLEX_URL}")
         self._measure(release)
         self._fleet.want(prepared.specs)
         await self._keeper.keep(release._replace(slug=prepared.slug))

@@ -267,6 +267,54 @@ class Finding(NamedTuple):
     remedy: str | None = None
 
 
+class Measurement(NamedTuple):
+    """What a running dyno uses, all of its processes together; None for what cannot be known.
+
+    The names are those of the platform's runtime metrics. `memory_rss`, `memory_cache` and
+    `memory_swap` are the bytes of its memory, of the files that the kernel caches for it, and of
+    what is swapped out; none is counted twice. `memory_pgpgin` and `memory_pgpgout` count the
+    pages that it has been charged with and relieved of since it was started. `memory_quota` is the
+    number of bytes that its size allows. `cpu_seconds` is the time of the processors that it has
+    used so far; `runnable` is the number of its threads that run, could run, or wait for a disk,
+    from which hsup computes its load.
+    """
+
+    memory_rss: int | None = None
+    memory_cache: int | None = None
+    memory_swap: int | None = None
+    memory_pgpgin: int | None = None
+    memory_pgpgout: int | None = None
+    memory_quota: int | None = None
+    cpu_seconds: float | None = None
+    runnable: int | None = None
+
+    @property
+    def memory_total(self) -> int | None:
+        """Return the bytes of memory, cache and swap, as far as they are known."""
+        known = [one for one in self[:3] if isinstance(one, int)]
+        return sum(known) if known else None
+
+
+class LoadAverages(NamedTuple):
+    """How many threads of a dyno ran or could run, on average over 1, 5 and 15 minutes."""
+
+    load_avg_1m: float = 0.0
+    load_avg_5m: float = 0.0
+    load_avg_15m: float = 0.0
+
+
+@runtime_checkable
+class Measures(Protocol):
+    """The ability of a running dyno to measure what it uses, for runtime metrics."""
+
+    async def measure(self) -> Measurement | None:
+        """Return what the dyno uses now, None if it has ended.
+
+        Called about every 20 s while the dyno is up, and cancelled when it ends, or if it takes
+        that long; other dynos are measured meanwhile. Raises DriverError.
+        """
+
+
 @runtime_checkable
 class Examines(Protocol):
     """The ability of a driver to tell whether this machine has what it needs."""
@@ -459,10 +507,11 @@ class LogEvent(NamedTuple):
     `name` is the name of the event: `state_changed`, `exited`, `starting`, `stopping`,
     `killing`, `adopted`, `error`, `release_received`, `release_rejected`, `source_failed`,
     `supervisor_started`, `supervisor_stopping`, `preparing` and `fetching` for a release that
-    takes long, and `warning` or `notice` for everything else.
+    takes long, `metrics`, and `warning` or `notice` for everything else.
     `state` is the new state of a dyno, in the platform's words; `status` is its exit
     status, as in a shell; `code` is the platform's code for an error, for example R15. `of` is
-    the value of `hsup.events` that the line tells, None if there is none.
+    the value of `hsup.events` that the line tells, the Measurement or the LoadAverages of
+    `metrics`, None if there is none.
     """
 
     name: str
@@ -483,7 +532,8 @@ class LogBatch(NamedTuple):
     characters.
 
     `time` is when hsup read them, in nanoseconds since the epoch. `source` is
-    `app` for a dyno's own output and `hsup` for hsup's own lines; `dyno` is
+    `app` for a dyno's own output, `hsup` for hsup's own lines, and `heroku` for runtime
+    metrics, which are as the platform writes them; `dyno` is
     `web.1`, or `supervisor`; `stream` is `stdout` or `stderr`. `app` and `release`
     are the application and the version that the dyno was started with, None as long
     as there is no release; `event` is the meaning of a line of hsup's own.

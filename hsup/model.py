@@ -37,6 +37,9 @@ class Command(NamedTuple):
         return shlex.join(self.words)
 
 
+#: The feature of the platform with which `hsup start` logs runtime metrics.
+LOG_RUNTIME_METRICS = "log-runtime-metrics"
+
 #: The process type that runs once before a release, and is not part of its formation.
 RELEASE_TYPE = "release"
 
@@ -111,11 +114,12 @@ class Drain(NamedTuple):
 class Release(NamedTuple):
     """One consistent state of an application, as a source gives it.
 
-    `metadata` are platform variables that the source knows, for example HEROKU_SLUG_COMMIT;
-    dynos get them if the user asks for them. Files of this machine that the release names are
-    opened only with the rights of its `author`; None is for a source that hsup's user chose
-    and trusts, for example Heroku's API. `drains` are destinations of its log lines; their
-    change restarts nothing.
+    `features` are the names of the platform's features that the application has turned on, of those
+    that hsup knows: `log-runtime-metrics`. `metadata` are platform variables that the source knows,
+    for example HEROKU_SLUG_COMMIT; dynos get them if the user asks for them. Files of this machine
+    that the release names are opened only with the rights of its `author`; None is for a source
+    that hsup's user chose and trusts, for example Heroku's API. `drains` are destinations of its
+    log lines. A change of drains or features restarts nothing.
     """
 
     app: str
@@ -128,6 +132,7 @@ class Release(NamedTuple):
     metadata: Mapping[str, str] = NO_VARIABLES
     author: Author | None = None
     drains: tuple[Drain, ...] = ()
+    features: frozenset[str] = frozenset()
 
     @property
     def variables(self) -> Mapping[str, str]:
@@ -140,11 +145,11 @@ class Release(NamedTuple):
         return next((one for one in self.processes if one.name == name), None)
 
     def differs_in_scale_only(self, other: "Release") -> bool:
-        """Tell whether this equals the other release except for scale, drains and author."""
+        """Tell whether this equals the other release except for scale, drains, features, author."""
         return self.scaled_like(other)._replace(author=other.author) == other
 
     def scaled_like(self, other: "Release") -> "Release":
-        """Return this release with the quantities, sizes and drains of the other one."""
+        """Return this release with the quantities, sizes, drains and features of the other."""
         asked = {one.name: one for one in other.processes}
         types = (
             one._replace(quantity=asked[one.name].quantity, size=asked[one.name].size)
@@ -152,7 +157,8 @@ class Release(NamedTuple):
             else one
             for one in self.processes
         )
-        return self._replace(processes=tuple(types), drains=other.drains)
+        scaled = tuple(types)
+        return self._replace(processes=scaled, drains=other.drains, features=other.features)
 
     def __str__(self) -> str:
         return f"v{self.version} of {self.app}"

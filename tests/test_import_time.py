@@ -42,6 +42,20 @@ def test_a_command_is_run_without_anything_heavy(tmp_path: Path) -> None:
     assert modules.isdisjoint({"click", "dataclasses"})
 
 
+def test_a_start_has_nothing_that_measures_dynos_unless_it_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "Procfile").write_text("worker: true\n")
+    measuring = {
+        "hsup.output.metrics",
+        "hsup.supervision.load",
+        "hsup.supervision.runtime_metrics",
+        "hsup_driver_simple.measuring",
+    }
+    start = ("-m", "hsup", "start", "--oneshot")
+    assert measuring.isdisjoint(imported(*start, directory=tmp_path))
+    asked_for = imported(*start, "--runtime-metrics", directory=tmp_path)
+    assert "hsup.supervision.runtime_metrics" in asked_for
+
+
 def test_dynos_are_started_without_dataclasses_which_take_long() -> None:
     modules = imported("-c", "import hsup.cli.main, hsup.cli.starting")
     assert "hsup.supervision.supervisor" in modules

@@ -129,6 +129,13 @@ def test_the_url_of_a_drain_is_not_shown() -> None:
     assert "logs.example" not in f"{drain} {release!r}"
 
 
+def test_a_change_of_features_restarts_nothing() -> None:
+    release = make_release(web=1)
+    other = release._replace(features=frozenset({"log-runtime-metrics"}))
+    assert release.differs_in_scale_only(other)
+    assert release.scaled_like(other) == other
+
+
 def test_a_change_of_drains_restarts_nothing() -> None:
     release = make_release(web=1)
     other = release._replace(drains=(Drain("https://logs.example"),))

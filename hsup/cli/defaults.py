@@ -56,6 +56,7 @@ VARIABLES = frozenset(
         "HSUP_ONLY",
         "HSUP_PREFIX",
         "HSUP_TIMESTAMPS",
+        "HSUP_RUNTIME_METRICS",
         "HSUP_LOG_HISTORY",
         COMPLETION,
     }

@@ -247,6 +247,11 @@ class Options:
         return bool(self._given.get("tty"))
 
     @property
+    def runtime_metrics(self) -> bool | None:
+        """Tell whether the load and the memory of dynos are logged, None as the release says."""
+        return self._given.get("runtime_metrics")
+
+    @property
     def only(self) -> tuple[str, ...]:
         """Return the process types and dynos whose lines are printed, nothing for all."""
         given = self._given.get("only") or ()

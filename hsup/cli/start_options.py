@@ -68,6 +68,14 @@ START_OPTIONS = (
         "[HSUP_TTY]",
     ),
     CompletedOption(
+        ("--runtime-metrics/--no-runtime-metrics",),
+        default=None,
+        expected=ON_OR_OFF,
+        envvar="HSUP_RUNTIME_METRICS",
+        help="Log load and memory of each dyno about every 20 s, as Heroku's log-runtime-metrics.  "
+        "[default: on if the application on Heroku has that feature]  [HSUP_RUNTIME_METRICS]",
+    ),
+    CompletedOption(
         ("--only",),
         multiple=True,
         metavar="TYPE[,TYPE]...",

@@ -244,6 +244,7 @@ def planned(
         called=request.called,
         stays=request.stays,
         follows_formation=follows,
+        runtime_metrics=options.runtime_metrics,
         grace_seconds=options.grace_seconds,
     )
 

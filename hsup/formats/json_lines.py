@@ -7,7 +7,8 @@ import re
 from base64 import b64encode
 from datetime import UTC, datetime
 
-from hsup.api import LogBatch
+from hsup.api import LoadAverages, LogBatch, Measurement
+from hsup.formats.figures import figures
 from hsup.visible import visible
 
 #: The noncharacters (The Unicode Standard, 23.7), which I-JSON excludes.
@@ -21,8 +22,9 @@ class JsonFormatter:
     """One I-JSON object (RFC 7493) per line, in ASCII.
 
     Each has time, source, dyno, stream, app, release and message; hsup's own lines also have
-    event, state, status and code. Bytes that I-JSON cannot represent (invalid UTF-8 and
-    noncharacters) become U+FFFD in the message, and `base64` has the original line.
+    event, state, status and code, and runtime metrics their figures: metrics. Bytes that I-JSON
+    cannot represent (invalid UTF-8 and noncharacters) become U+FFFD in the message, and `base64`
+    has the original line.
     """
 
     prefix_columns = 0  # no terminal shows them as lines of a dyno
@@ -35,7 +37,7 @@ class JsonFormatter:
         del goes_on  # each piece of a line is an object of its own
         moment = datetime.fromtimestamp(batch.time // 1_000_000_000, UTC)
         stamp = moment.replace(microsecond=batch.time // 1000 % 1_000_000)
-        fields: dict[str, str | int | None] = {
+        fields: dict[str, str | int | dict[str, float] | None] = {
             "time": stamp.isoformat(timespec="microseconds"),
             "source": batch.source,
             "dyno": batch.dyno,
@@ -44,8 +46,10 @@ class JsonFormatter:
             "release": None if batch.release is None else f"v{batch.release}",
         }
         if batch.event is not None:
-            event, state, status, code, _ = batch.event
+            event, state, status, code, of = batch.event
             fields |= {"event": event, "state": state, "status": status, "code": code}
+            if isinstance(of, LoadAverages | Measurement):
+                fields["metrics"] = {**figures(of)}
         head = json.dumps(fields)[:-1]
         lines = batch.lines.removesuffix(b"\n").split(b"\n")
         text = "}\n".join(f"{head}, {_message(line)}" for line in lines)

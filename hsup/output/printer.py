@@ -190,7 +190,7 @@ class RawPrinter:
 
     def write(self, batch: LogBatch) -> None:
         """Print a batch."""
-        if batch.source == "hsup" or batch.stream == "stderr":
+        if batch.source != "app" or batch.stream == "stderr":
             self._stderr.write(batch)
         else:
             self._stdout.write(batch)

@@ -91,7 +91,7 @@ class ScreenFormatter:
         if batch.source == "hsup":
             lines = self._own_words(batch)
             return self._own(batch._replace(lines=lines), goes_on=goes_on) if lines else b""
-        if self._has_prefix:
+        if self._has_prefix and batch.source == "app":
             batch = batch._replace(lines=self._kept_to_lines(batch))
             if batch.is_partial and not batch.lines:
                 return b""

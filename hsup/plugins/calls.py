@@ -63,12 +63,13 @@ class Interrupted(BaseException):
 class Call:
     """A call into a plugin; `what` says what it should do: `start web.1`."""
 
-    __slots__ = ("began", "is_told", "part", "wait", "was_hurried", "what")
+    __slots__ = ("began", "is_noted", "is_told", "part", "wait", "was_hurried", "what")
 
     def __init__(self, part: PluginPart, what: str, *, is_told: bool = True) -> None:
         self.part = part
         self.what = what
         self.is_told = is_told
+        self.is_noted = True
         self.began = time.monotonic()
         self.was_hurried = False
         self.wait: _Wait | None = None
@@ -184,18 +185,21 @@ class Calls:
         check: Check | None = None,
         notice_seconds: float | None = NOTICE_SECONDS,
         is_last: bool = False,
+        is_noted: bool = True,
     ) -> Any:
         """Return what a coroutine returns; `begin` makes it.
 
         Raises as `run` does, also if hsup stopped waiting. `notice_seconds` says when hsup
         reports the wait, None for never. With `is_last`, the call is not cancelled when hsup
         has to end at once, as it ends a dyno itself, but hsup waits only LAST_SECONDS for it.
+        Unless it `is_noted`, its time is not logged, as it is made again and again.
         If this is cancelled, so is the call, which then has LAST_SECONDS to end.
         """
         import asyncio
 
         with self._pending_call(part, what, is_told=notice_seconds is not None) as call:
             task = asyncio.get_running_loop().create_task(self._drive(call, begin))
+            call.is_noted = is_noted
             call.wait = wait = _Wait(task, is_last=is_last)
             work = current()  # its progress is reported elsewhere
             notice = _Notice(lambda: self._say_waiting(call, work), notice_seconds)
@@ -345,7 +349,8 @@ class Calls:
             mistake.is_mistake = True
             self.note(str(mistake), None)
             raise mistake
-        self.note(f"{call.part} took {call.seconds:.3f} s to {call.what}", None)
+        if call.is_noted:
+            self.note(f"{call.part} took {call.seconds:.3f} s to {call.what}", None)
         return result
 
     @contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from hsup.api import Checked, Claim, Fetched, Finding, Origin
+from hsup.api import Checked, Claim, Fetched, Finding, Measurement, Origin
 from hsup.errors import InvalidRelease, SourceError
 from hsup.model import (
     Address,
@@ -117,6 +117,13 @@ def are_texts(value: object) -> Wrong | None:
     return _are(value, "a sequence of strings", _text)
 
 
+def _are_names(value: object) -> Wrong | None:
+    """Check for a frozenset of str."""
+    if isinstance(value, frozenset) and all(isinstance(one, str) for one in value):
+        return None
+    return Wrong("a frozenset of strings")
+
+
 def are_findings(value: object) -> Wrong | None:
     """Check for a sequence of Finding."""
     return _are(value, "a sequence of findings", _is_finding)
@@ -157,13 +164,20 @@ is_driver = has(
         "shares_streams",
     ),
 )
-is_dyno = has("wait", "signal", "destroy", what="a running dyno", may_have=("execute", "pid"))
+is_dyno = has(
+    "wait",
+    "signal",
+    "destroy",
+    what="a running dyno",
+    may_have=("execute", "measure", "pid"),
+)
 is_source = has("fetch", "changes", what="a source", may_have=("keep", "kept", "fetch_slug"))
 
 _text = _is("a string", str)
 _maybe_text = _is("a string or None", str, type(None))
 _number = _is("a whole number", int)
 _maybe_number = _is("a whole number or None", int, type(None))
+_maybe_seconds = _is("a number or None", int, float, type(None))
 _flag = _is("a bool", bool)
 
 _is_fault = _value("a Fault", Fault, place=_text, problem=_text, is_warning=_flag, file=_text)
@@ -187,6 +201,18 @@ _is_process_type = _value(
 is_status = _value(
     "an ExitStatus", ExitStatus, code=_number, signal=_maybe_number, out_of_memory=_flag
 )
+is_measurement = _value(
+    "a Measurement",
+    Measurement,
+    memory_rss=_maybe_number,
+    memory_cache=_maybe_number,
+    memory_swap=_maybe_number,
+    memory_pgpgin=_maybe_number,
+    memory_pgpgout=_maybe_number,
+    memory_quota=_maybe_number,
+    cpu_seconds=_maybe_seconds,
+    runnable=_maybe_number,
+)
 is_address = _value("an Address", Address, ip=_text, port=_number)
 is_claim = _is("a Claim", Claim)
 is_release = _value(
@@ -202,6 +228,7 @@ is_release = _value(
     metadata=_are_variables,
     author=unless_none(_is_author),
     drains=_each("a tuple of Drains", _is_drain),
+    features=_are_names,
 )
 is_checked = unless_none(
     _value(

@@ -18,6 +18,7 @@ from hsup.api import (
     LogBatch,
     LogSink,
     LogSinkFactory,
+    Measurement,
     OutputPipes,
     RunningDyno,
     Service,
@@ -47,6 +48,7 @@ from hsup.plugins.contracts import (
     is_driver,
     is_dyno,
     is_fetched,
+    is_measurement,
     is_release,
     is_source,
     is_status,
@@ -142,6 +144,7 @@ class GuardedDyno:
 
     #: Only set if the dyno can do this, or has it.
     execute: Callable[[Command, Sequence[int]], Any]
+    measure: Callable[[], Any]
     pid: int
 
     def __init__(self, calls: Calls, part: PluginPart, dyno: RunningDyno, name: str) -> None:
@@ -151,6 +154,8 @@ class GuardedDyno:
         self._name = name
         if method(dyno, "execute"):
             self.execute = self._execute
+        if method(dyno, "measure"):
+            self.measure = self._measure
         pid = getattr(dyno, "pid", None)
         if isinstance(pid, int):
             self.pid = pid
@@ -209,6 +214,18 @@ class GuardedDyno:
             check=has("wait", "signal", what="an execution"),
         )
         return execution
+
+    async def _measure(self) -> Measurement | None:
+        measured: Measurement | None = await self._calls.await_(
+            self._part,
+            f"measure {self._name}",
+            self._dyno.measure,
+            failure=DriverError,
+            check=unless_none(is_measurement),
+            notice_seconds=None,
+            is_noted=False,
+        )
+        return measured
 
 
 class GuardedSource:

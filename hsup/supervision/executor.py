@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from signal import SIGCONT, SIGTERM, SIGWINCH
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hsup.api import Adopts, Driver, HasPid, OutputPipes, RunningDyno
 from hsup.descriptors import REMEDY, Descriptors
@@ -24,6 +24,9 @@ from hsup.supervision.held_ports import HeldPorts
 from hsup.supervision.policy import CrashPolicy
 from hsup.terminal import WindowSize
 from hsup.threads import in_thread_or_here
+
+if TYPE_CHECKING:
+    from hsup.supervision.runtime_metrics import RuntimeMetrics  # imported only if asked for
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +51,7 @@ class ExecutorContext:
     write to terminals, which have the size that it returns. `held_ports` are those of the dynos
     that run, by the names of these, if all listen on this machine: a new dyno waits for its own.
     `has_terminal` tells whether hsup, and not another job, has the terminal that a dyno is to read.
+    `metrics` measures the dynos that are up, None if nobody asked for that: see `Fleet.measure`.
     """
 
     def __init__(
@@ -70,6 +74,7 @@ class ExecutorContext:
         self.window = window
         self.held_ports = held_ports
         self.has_terminal = has_terminal
+        self.metrics: RuntimeMetrics | None = None
         self.descriptors = Descriptors()
         self.gate = asyncio.Semaphore(_AT_ONCE)
 
@@ -150,6 +155,15 @@ class Executor:
         except HsupError as error:
             logger.debug("cannot tell %s of its window: %s", self.spec.name, error)
 
+    def measure(self) -> None:
+        """Have the dyno measured as long as it is up, if the context has what measures."""
+        if (metrics := self._around.metrics) is None:
+            return
+        if self.state is State.UP and self._dyno is not None:
+            metrics.begin(self.spec, self._dyno)
+        else:
+            metrics.end(self.spec.name)
+
     async def send(self, number: int) -> None:
         """Send a signal to every process of the dyno, unless it does not run or is to end."""
         if self._dyno is None or self.state is not State.UP or self.is_leaving:
@@ -169,6 +183,8 @@ class Executor:
             if self._output is not None:  # the driver failed
                 self._output.finish()
             self._give_up_port()
+            if self._around.metrics is not None:
+                self._around.metrics.end(self.spec.name)
             self._around.router.forget(str(self.spec.name))
 
     async def _perform(self, action: Action) -> Input:
@@ -194,6 +210,7 @@ class Executor:
         if self.state is not before:
             self._around.tell(self._change(before))
             self._reason = ""
+            self.measure()
         return transition.action
 
     def _change(self, before: State) -> DynoStateChanged:

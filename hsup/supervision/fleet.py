@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hsup.errors import HsupError
 from hsup.lifecycle import State
 from hsup.model import DynoName, DynoSpec, ExitStatus
 from hsup.supervision.executor import NOT_STARTED, Executor, ExecutorContext
 from hsup.supervision.formation import change
+
+if TYPE_CHECKING:
+    from hsup.supervision.runtime_metrics import RuntimeMetrics  # imported only if asked for
 
 logger = logging.getLogger(__name__)
 
@@ -98,11 +101,21 @@ class Fleet:
             executor.stop()
         while self._tasks:
             await asyncio.wait(self._tasks)
+        if self._around.metrics is not None:
+            await self._around.metrics.close()
 
     def kill(self) -> None:
         """Kill all dynos, so that a pending `stop` waits no longer."""
         for executor in (*self._executors.values(), *self._one_offs):
             self._spawn(executor.kill(), executor.spec.name)
+
+    def measure(self, metrics: RuntimeMetrics | None) -> None:
+        """Have all dynos measured from now on, those that are up and those to come, or none."""
+        if self._around.metrics is not None:
+            self._around.metrics.cancel()
+        self._around.metrics = metrics
+        for executor in (*self._executors.values(), *self._one_offs):
+            executor.measure()
 
     def resize(self) -> None:
         """Give the terminals of all dynos the size that they are to have now."""

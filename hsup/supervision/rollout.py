@@ -30,7 +30,7 @@ from typing import NamedTuple
 from hsup.api import SUPERVISOR, Adopts, LogEvent, Source
 from hsup.errors import HsupError, ReleaseFailed, UsageError
 from hsup.events import Event, ReleaseReceived, ReleaseRejected
-from hsup.model import DynoName, DynoSpec, Release, Slug
+from hsup.model import LOG_RUNTIME_METRICS, DynoName, DynoSpec, Release, Slug
 from hsup.plugins import catalogue
 from hsup.plugins.calls import call_plugin
 from hsup.supervision.build import Builder, Superseded
@@ -269,12 +269,15 @@ class Rollout:
         ports = {str(name): spec.port for name, spec in prepared.specs.items()}
         self._options.follow_drains(release)
         self._around.tell(ReleaseReceived(release=release, ports=ports))
+        self._measure(release)
         self._fleet.want(prepared.specs)
         await self._keeper.keep(release._replace(slug=prepared.slug))
 
     async def _release_phase(self, release: Release) -> None:
         if (spec := self._specs.release_phase(release)) is None:
             return
+        if self._running is None:
+            self._measure(release)
         try:
             async with asyncio.timeout(RELEASE_PHASE_SECONDS):
                 status = await self._fleet.run_one(spec)
@@ -287,6 +290,20 @@ class Rollout:
         if status is None or status.status:
             code = 1 if status is None else status.status
             raise ReleaseFailed(release, f"exited with status {code}", exit_code=code)
+
+    def _measure(self, release: Release) -> None:
+        """Have dynos measured if the user asks for that, or the application on the platform."""
+        asked, metrics = self._options.runtime_metrics, self._around.metrics
+        if not (LOG_RUNTIME_METRICS in release.features if asked is None else asked):
+            self._fleet.measure(None)
+            return
+        if metrics is None:
+            from hsup.supervision.runtime_metrics import RuntimeMetrics  # rarely needed
+
+            driver_name = self._options.driver_name if asked else None
+            metrics = RuntimeMetrics(self._around.router, driver_name=driver_name)
+            self._fleet.measure(metrics)
+        metrics.app_id = release.metadata.get("HEROKU_APP_ID")
 
     async def _keep_only(self, specs: Collection[DynoSpec]) -> None:
         """Remove what a previous hsup left running, except dynos to be adopted."""

@@ -11,9 +11,21 @@ from signal import SIGKILL, SIGTERM, SIGUSR1
 
 import pytest
 
-from hsup.api import Closes, Driver, ExecutesInside, Execution, RunningDyno, Settings, Sweeps
+from hsup.api import (
+    Closes,
+    Driver,
+    ExecutesInside,
+    Execution,
+    Measurement,
+    Measures,
+    RunningDyno,
+    Settings,
+    SizesDynos,
+    Sweeps,
+)
 from hsup.errors import DynoStartError
 from hsup.model import Command, DynoInput, DynoName, DynoSpec, ExitStatus, Release
+from hsup.sizes import named
 from hsup.supervision.dyno_spec import dyno_spec
 from hsup.testing.cancelling import CancelResult, Moment, cancel
 from hsup.testing.recorder import Recorder
@@ -24,6 +36,10 @@ _TIMEOUT_SECONDS = 60.0
 _MOST_MOMENTS = 20
 #: How long killed processes may take to disappear.
 _GONE_SECONDS = 30.0
+#: What a dyno holds that is measured: much more than a shell itself has.
+_HELD_BYTES = 50_000_000
+#: A size that is not the default one.
+_SIZE = named("standard-2x")
 _DECIMAL = str.maketrans("abcdef", "012345")
 
 
@@ -291,6 +307,56 @@ class DriverSuite:
 
         self._run(check)
 
+    def test_a_dyno_that_holds_memory_is_measured(self) -> None:
+        """Of 50 MB about as many are measured (`Measures`)."""
+        line = f"printf -v held %{_HELD_BYTES}s; echo ready; read -t 600 forever"
+
+        async def check(driver: Driver) -> None:
+            async with self._started(driver, line, reads="open") as (dyno, recorder):
+                await recorder.until(b"ready\n")
+                measured = await _measure(dyno)
+                used = (measured.memory_rss or 0) + (measured.memory_swap or 0)
+                assert _HELD_BYTES <= used < 2 * _HELD_BYTES
+
+        self._run(check)
+
+    def test_a_dyno_is_measured_with_all_its_processes(self) -> None:
+        """What runs in the background counts, too (`Measures`)."""
+        line = "(while :; do :; done) & echo ready; read -t 600 forever"
+
+        async def check(driver: Driver) -> None:
+            async with self._started(driver, line, reads="open") as (dyno, recorder):
+                await recorder.until(b"ready\n")
+                if (await _measure(dyno)).runnable is None:
+                    pytest.skip("the driver cannot count runnable threads")
+                while not (await _measure(dyno)).runnable:  # noqa: ASYNC110 - nobody tells of it
+                    await asyncio.sleep(0.01)
+
+        self._run(check)
+
+    def test_the_quota_is_that_of_the_size(self) -> None:
+        """A dyno of a size is measured with its quota (`Measures`, `SizesDynos`)."""
+
+        async def check(driver: Driver) -> None:
+            if not isinstance(driver, SizesDynos):
+                pytest.skip("the driver has no sizes")
+            async with self._started(driver, "sleep 600", size=_SIZE.name) as (dyno, _):
+                assert (await _measure(dyno)).memory_quota == _SIZE.memory
+
+        self._run(check)
+
+    def test_a_dyno_that_has_ended_is_measured_as_nothing(self) -> None:
+        """The answer is None (`Measures`)."""
+
+        async def check(driver: Driver) -> None:
+            async with self._started(driver, "read -t 600 forever", reads="open") as (dyno, _):
+                await _measure(dyno)
+                await dyno.destroy()
+                assert isinstance(dyno, Measures)
+                assert await dyno.measure() is None
+
+        self._run(check)
+
     def test_a_command_that_has_hardly_begun_ends_with_the_dyno(self) -> None:
         """Waiting for an exec'd command that was just started is no error (`ExecutesInside`)."""
 
@@ -405,16 +471,20 @@ class DriverSuite:
         if isinstance(driver, Closes):
             driver.close()
 
-    def _spec(self, *words: str, reads: DynoInput = "empty") -> DynoSpec:
-        command = Command(words=words)
-        return dyno_spec(self.release(), DynoName("worker", 1), command, port=5900, input=reads)
+    def _spec(self, *words: str, reads: DynoInput = "empty", size: str | None = None) -> DynoSpec:
+        release, name, command = self.release(), DynoName("worker", 1), Command(words=words)
+        return dyno_spec(release, name, command, port=5900, size=size, input=reads)
 
     @asynccontextmanager
     async def _started(
-        self, driver: Driver, *words: str, reads: DynoInput = "empty"
+        self,
+        driver: Driver,
+        *words: str,
+        reads: DynoInput = "empty",
+        size: str | None = None,
     ) -> AsyncIterator[tuple[RunningDyno, Recorder]]:
         async with Recorder() as recorder:
-            dyno = await driver.start(self._spec(*words, reads=reads), recorder)
+            dyno = await driver.start(self._spec(*words, reads=reads, size=size), recorder)
             recorder.close_writing_ends()
             try:
                 yield dyno, recorder
@@ -486,6 +556,14 @@ async def _execute(dyno: RunningDyno, line: str, streams: Sequence[int]) -> Exec
     if not isinstance(dyno, ExecutesInside):
         pytest.skip("the driver cannot run commands inside its dynos")
     return await dyno.execute(Command((line,)), streams)
+
+
+async def _measure(dyno: RunningDyno) -> Measurement:
+    if not isinstance(dyno, Measures):
+        pytest.skip("the driver cannot measure its dynos")
+    measured = await dyno.measure()
+    assert measured is not None, "a dyno that runs was not measured"
+    return measured
 
 
 def _settings() -> Settings:

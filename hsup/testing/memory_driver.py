@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from signal import SIGKILL
 
-from hsup.api import OutputPipes
+from hsup.api import Measurement, OutputPipes
 from hsup.model import Address, DynoSpec, ExitStatus, Release
 
 
@@ -18,7 +18,7 @@ class MemoryDyno:
     `signals` are the signals that it received, `graces` the grace periods of the calls of
     `destroy`, in seconds. A fault is raised by the method of its name until it is set to None.
     With `hangs_in_destroy`, `destroy` never returns; with `leaves_processes`, it has to kill
-    something even though the dyno has ended.
+    something even though the dyno has ended. `measured` is what the dyno uses.
     """
 
     address: Address | None = None
@@ -27,6 +27,8 @@ class MemoryDyno:
         self.spec = spec
         self.signals: list[int] = []
         self.graces: list[float] = []
+        self.measured: Measurement | None = Measurement()
+        self.measure_fault: Exception | None = None
         self.wait_fault: Exception | None = None
         self.signal_fault: Exception | None = None
         self.destroy_fault: Exception | None = None
@@ -64,6 +66,12 @@ class MemoryDyno:
             raise self.signal_fault
         if self._obeys:
             self.end(number=number)
+
+    async def measure(self) -> Measurement | None:
+        """Return what the dyno is to use, None once it has ended."""
+        if self.measure_fault:
+            raise self.measure_fault
+        return None if self.has_ended else self.measured
 
     async def destroy(self, grace_seconds: float = 0.0) -> bool:
         """End by SIGKILL after the grace period; return whether that was needed."""

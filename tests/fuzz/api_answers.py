@@ -45,6 +45,7 @@ PATHS = {
     "image": re.compile(r"/oci-images/"),
     "sizes": re.compile(r"^/dyno-sizes$"),
     "app": re.compile(r"^/apps/[^/]*$"),
+    "feature": re.compile(r"/features/"),
 }
 NAMES = tuple(PATHS)
 
@@ -71,6 +72,7 @@ def good_answers(has_image: bool) -> dict[str, bytes]:
         "formation": "/apps/shop/formation",
         "sizes": "/dyno-sizes",
         "app": "/apps/shop",
+        "feature": "/apps/shop/features/log-runtime-metrics",
     }
     if release.slug:
         paths["slug"] = f"/apps/shop/slugs/{release.slug.id}"

@@ -18,6 +18,8 @@ from hsup.api import (
     Finding,
     KeepsReleases,
     LogBatch,
+    Measurement,
+    Measures,
     RunningDyno,
     RunsForeground,
     Settings,
@@ -45,6 +47,7 @@ ABILITIES = (RunsForeground, BindsPaths, SizesDynos, Sweeps, Adopts, Closes, Exa
 #: Of another type than the contracts say, as a plugin may give it.
 NOWHERE: Any = None
 
+MEASURED = Measurement(memory_rss=1, cpu_seconds=0.5, runnable=0)
 BATCH = make_batch(b"one\n")
 GOOD: Any = Release(app="shop", version=1, processes=(ProcessType("web", Command(("serve",))),))
 
@@ -258,6 +261,54 @@ class TestDyno:
         with pytest.raises(DynoStartError, match=r"execute a command in web.1: it returned None"):
             await dyno.execute(Command(("true",)), (0, 1, 2))
 
+    async def test_it_measures_only_where_the_drivers_does(self, started: Started) -> None:
+        for dyno in (a_dyno(), a_dyno(measure=None)):
+            assert not isinstance(await started(dyno), Measures)
+        dyno = await started(a_dyno(measure=returning(MEASURED)))
+        assert isinstance(dyno, Measures)
+        assert await dyno.measure() == MEASURED
+
+    async def test_what_cannot_be_measured_any_more_is_none(self, started: Started) -> None:
+        dyno = await started(a_dyno(measure=returning(None)))
+        assert isinstance(dyno, Measures)
+        assert await dyno.measure() is None
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"memory_rss": 1},
+            (1, 2),
+            unchecked(Measurement, memory_rss=1.5),
+            unchecked(Measurement, memory_quota="512 MB"),
+            unchecked(Measurement, cpu_seconds="1"),
+            unchecked(Measurement, runnable=[1]),
+        ],
+        ids=repr,
+    )
+    async def test_what_is_no_measurement_is_an_error(self, started: Started, wrong: Any) -> None:
+        dyno = await started(a_dyno(measure=returning(wrong)))
+        assert isinstance(dyno, Measures)
+        with pytest.raises(DriverError, match=r"measure web.1: it returned .* (instead of|whose)"):
+            await dyno.measure()
+
+    async def test_a_measurement_that_fails_names_the_driver(self, started: Started) -> None:
+        dyno = await started(a_dyno(measure=raising(ZeroDivisionError("x"))))
+        assert isinstance(dyno, Measures)
+        with pytest.raises(DriverError, match=r"0.1 failed to measure web.1: ZeroDivisionError: x"):
+            await dyno.measure()
+
+    async def test_the_log_does_not_fill_up_with_measurements(
+        self, calls: Calls, started: Started
+    ) -> None:
+        noted: list[str] = []
+        dyno = await started(a_dyno(measure=returning(MEASURED)))
+        assert isinstance(dyno, Measures)
+        calls.note = lambda text, _: noted.append(text)
+        await dyno.measure()
+        assert not noted
+        await dyno.signal(15)
+        assert len(noted) == 1
+
 
 class TestSource:
     @pytest.mark.parametrize(
@@ -283,6 +334,8 @@ class TestSource:
             Fetched(release=GOOD._replace(logplex_url=["https://example.com"])),
             Fetched(release=GOOD._replace(metadata={"A": None})),
             Fetched(release=GOOD._replace(author="root")),
+            Fetched(release=GOOD._replace(features=("log-runtime-metrics",))),
+            Fetched(release=GOOD._replace(features=frozenset((1,)))),
             Fetched(release=GOOD._replace(author=unchecked(Author, "root", 0))),
             unchecked(Fetched, release=GOOD, rejected="x"),
             unchecked(Fetched, release=GOOD, warnings=None),

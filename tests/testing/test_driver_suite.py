@@ -11,7 +11,7 @@ from functools import partial
 
 import pytest
 
-from hsup.api import OutputPipes, Settings
+from hsup.api import Measurement, OutputPipes, Settings
 from hsup.model import DynoSpec, ExitStatus, Release
 from hsup.testing import DriverSuite
 from hsup.threads import in_thread
@@ -101,6 +101,59 @@ def test_a_driver_that_leaves_a_process_fails(monkeypatch: pytest.MonkeyPatch) -
 def test_a_driver_that_goes_on_though_it_was_cancelled_fails() -> None:
     with pytest.raises(AssertionError, match="it kept running"):
         Suite(Stubborn()).test_a_start_that_is_cancelled_leaves_nothing()
+
+
+class MeasuredDyno(Dyno):
+    """Measures what a test says, whatever it really uses."""
+
+    measured: Measurement | None = None
+
+    async def measure(self) -> Measurement | None:
+        return self.measured
+
+
+class Measuring(Driver):
+    def __init__(self, measured: Measurement | None) -> None:
+        self.measured = measured
+
+    async def start(self, spec: DynoSpec, output: OutputPipes) -> Dyno:
+        dyno = MeasuredDyno((await super().start(spec, output)).process)
+        dyno.measured = self.measured
+        return dyno
+
+    def check_size(self, name: str) -> None:
+        """Take any size."""
+
+
+def test_a_driver_that_cannot_measure_is_not_checked_for_it() -> None:
+    suite = Suite(Driver())
+    for check in (
+        suite.test_a_dyno_that_holds_memory_is_measured,
+        suite.test_the_quota_is_that_of_the_size,
+    ):
+        with pytest.raises(pytest.skip.Exception):
+            check()
+
+
+@pytest.mark.parametrize(
+    "measured", [None, Measurement(), Measurement(memory_rss=1), Measurement(memory_rss=1 << 30)]
+)
+def test_a_driver_that_measures_another_memory_fails(measured: Measurement | None) -> None:
+    with pytest.raises(AssertionError):
+        Suite(Measuring(measured)).test_a_dyno_that_holds_memory_is_measured()
+
+
+def test_a_driver_that_measures_another_quota_fails() -> None:
+    right = Measurement(memory_quota=1 << 30)
+    Suite(Measuring(right)).test_the_quota_is_that_of_the_size()
+    for wrong in (Measurement(), Measurement(memory_quota=512 << 20)):
+        with pytest.raises(AssertionError):
+            Suite(Measuring(wrong)).test_the_quota_is_that_of_the_size()
+
+
+def test_a_driver_that_measures_what_has_ended_fails() -> None:
+    with pytest.raises(AssertionError):
+        Suite(Measuring(Measurement())).test_a_dyno_that_has_ended_is_measured_as_nothing()
 
 
 def test_what_stays_behind_is_named() -> None:

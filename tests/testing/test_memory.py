@@ -9,7 +9,17 @@ import sys
 
 import pytest
 
-from hsup.api import Driver, Fetched, KeepsReleases, LogSink, RunningDyno, Source, SupervisorView
+from hsup.api import (
+    Driver,
+    Fetched,
+    KeepsReleases,
+    LogSink,
+    Measurement,
+    Measures,
+    RunningDyno,
+    Source,
+    SupervisorView,
+)
 from hsup.errors import DriverError, DynoStartError, SourceError
 from hsup.events import DynoExited, DynoStateChanged, SupervisorStopping
 from hsup.lifecycle import State
@@ -63,7 +73,16 @@ class TestDriver:
             number = signal.SIGTERM if obeys else signal.SIGKILL
             assert await dyno.wait() == ExitStatus(signal=number)
 
-    @pytest.mark.parametrize("method", ["wait", "signal", "destroy"])
+    async def test_a_dyno_uses_what_the_test_says_until_it_has_ended(self) -> None:
+        async with Recorder() as output:
+            dyno = MemoryDyno(make_spec(), output)
+            dyno.measured = Measurement(memory_rss=7)
+            assert isinstance(dyno, Measures)
+            assert await dyno.measure() == Measurement(memory_rss=7)
+            dyno.end()
+            assert await dyno.measure() is None
+
+    @pytest.mark.parametrize("method", ["wait", "signal", "measure", "destroy"])
     async def test_every_method_of_a_dyno_may_fail(self, method: str) -> None:
         async with Recorder() as output:
             dyno = MemoryDyno(make_spec(), output)

@@ -10,10 +10,11 @@ from functools import partial
 from signal import SIGKILL
 from typing import Any, TypeVar
 
+from hsup.api import Measurement
 from hsup.errors import DriverError, TooManyProcesses
 from hsup.model import Command, ExitStatus
 from hsup.terminal import ENDING
-from hsup.threads import in_thread_or_here, start_thread
+from hsup.threads import in_thread, in_thread_or_here, start_thread
 from hsup_driver_docker.containers.handle import Launched
 from hsup_driver_docker.engine.client import State, exit_status
 from hsup_driver_docker.engine.connection import EngineError, EngineUnreachable
@@ -70,6 +71,10 @@ class DockerDyno:
             await self._persist(partial(self._end_all, number))
         except EngineUnreachable as error:
             logger.warning("cannot signal %s: %s", self.handle.spec.name, error)
+
+    async def measure(self) -> Measurement | None:
+        """Return what the container uses, None if it does not run."""
+        return None if self._end.done() else await in_thread(self.handle.measured)
 
     async def destroy(self, grace_seconds: float = 0.0) -> bool:
         """Remove the container, after the grace period if its program still runs.

@@ -7,8 +7,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from signal import SIGKILL
 
+from hsup.api import Measurement
 from hsup.errors import DynoStartError
 from hsup.model import Address, Command, DynoSpec, ExitStatus
+from hsup.threads import in_thread
 from hsup_driver_libcontainer.allocation import Allocation
 from hsup_driver_libcontainer.child.protocol import Built, Channels, Exited, Failed, Watch
 from hsup_driver_libcontainer.conversation import (
@@ -106,6 +108,10 @@ class ContainerDyno:
             raise DynoStartError("the dyno has ended")
         executed = program(self._spec._replace(command=command))
         return self._executions.begin(executed, self._conversation.pidfd, streams)
+
+    async def measure(self) -> Measurement | None:
+        """Return what the dyno uses, None if it has ended."""
+        return None if self.gone.done() else await in_thread(self.allocation.group.measured)
 
     async def destroy(self, grace_seconds: float = 0.0) -> bool:
         """Wait until nothing of the dyno is left; kill what outlives the grace period.

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, cast
 
 import pytest
 
+from hsup.api import Measurement
 from hsup.errors import DynoStartError
 from hsup.model import Address, Command, DynoName, ExitStatus, Release
 from hsup.sizes import named
@@ -44,6 +45,9 @@ class Memory(NamedTuple):
 
     def out_of_memory_kills(self) -> int:
         return self.kills
+
+    def measured(self) -> Measurement:
+        return Measurement(memory_rss=7)
 
 
 class Processes:
@@ -261,6 +265,19 @@ def test_one_that_is_ready_cannot_be_launched_when_its_builder_has_ended() -> No
         one.builder.close()
         assert one.dyno.has_ended()
         assert not one.dyno.gone.done()
+
+    run(check)
+
+
+def test_one_is_measured_by_its_cgroups_until_it_has_ended() -> None:
+    async def check(one: Processes) -> None:
+        one.dyno.launch(SPEC, [])
+        one.watch()
+        one.build()
+        assert await one.dyno.measure() == Measurement(memory_rss=7)
+        one.exit(0)
+        await one.dyno.gone
+        assert await one.dyno.measure() is None
 
     run(check)
 

@@ -7,9 +7,13 @@ import os
 import signal
 import time
 from contextlib import suppress
+from functools import partial
 
+from hsup.api import Measurement
+from hsup.descriptors import unless_lowered
 from hsup.errors import DynoStartError
 from hsup.model import Address, ExitStatus
+from hsup.threads import in_thread
 from hsup_driver_simple.descriptors import low_descriptors
 from hsup_driver_simple.process_scanner import ProcessScanner, ended
 from hsup_driver_simple.processes import KILLED_SECONDS, refusal, send
@@ -63,6 +67,20 @@ class SimpleDyno:
         except OSError:  # too many files are open to look for processes
             self._signal_group(number)
             raise
+
+    async def measure(self) -> Measurement | None:
+        """Return what all its processes use, None if the main process has ended."""
+        from hsup_driver_simple.measuring import measured  # rarely needed
+
+        if self._ended.done():
+            return None
+        snapshot = await self._scanner.recent()
+        mark, first = self._mark, None if self._ended.done() else self.pid
+
+        def measure() -> Measurement:
+            return measured(snapshot.members(mark, first))
+
+        return await in_thread(partial(unless_lowered, measure))
 
     async def destroy(self, grace_seconds: float = 0.0) -> bool:
         """End every process; tell whether one was killed. Raises DriverError if that fails."""

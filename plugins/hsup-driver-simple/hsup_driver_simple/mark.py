@@ -87,7 +87,7 @@ def is_running(pid: int) -> bool:
 
 def parent_of(pid: int) -> int:
     """Return the pid of a process's parent, 0 if the process does not exist."""
-    fields = _stat_of(pid)
+    fields = stat_of(pid)
     return int(fields[1]) if fields else 0
 
 
@@ -113,19 +113,21 @@ def children_get(mark: int, open_files: int) -> Iterator[None]:
 
 def _start_of(pid: int) -> int | None:
     """Return the low bits of a process's start time, None if it has ended or is a zombie."""
-    fields = _stat_of(pid)
+    fields = stat_of(pid)
     if not fields or fields[0] in "ZX":
         return None
     return int(fields[19]) & ((1 << _START_BITS) - 1)
 
 
-def _stat_of(pid: int) -> list[str]:
+def stat_of(pid: int, thread: int | None = None) -> list[str]:
     """Return the fields of /proc/PID/stat from the state on, none if the process has ended.
 
-    Raises OSError if too many files are open.
+    Those of a thread are from /proc/PID/task/THREAD/stat. Raises OSError if too many files are
+    open.
     """
+    of = pid if thread is None else f"{pid}/task/{thread}"
     try:
-        file = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+        file = os.open(f"/proc/{of}/stat", os.O_RDONLY | os.O_CLOEXEC)
     except (FileNotFoundError, ProcessLookupError, PermissionError):  # ended, or hidden from us
         return []
     try:

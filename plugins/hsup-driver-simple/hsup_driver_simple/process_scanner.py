@@ -6,10 +6,16 @@ import asyncio
 import os
 import time
 from collections.abc import Collection
+from functools import partial
 
+from hsup.descriptors import unless_lowered
+from hsup.threads import in_thread
 from hsup_driver_simple.descriptors import low_descriptors
 from hsup_driver_simple.mark import is_running
 from hsup_driver_simple.processes import LOOK_SECONDS, Snapshot
+
+#: How old a snapshot may be for which nothing depends on single processes.
+_RECENT_SECONDS = 5.0
 
 
 class ProcessScanner:
@@ -18,12 +24,27 @@ class ProcessScanner:
     def __init__(self) -> None:
         self._next: asyncio.Task[Snapshot] | None = None
         self._not_before = 0.0
+        self._recent: asyncio.Future[Snapshot] | None = None
+        self._recent_since = 0.0
 
     async def snapshot(self) -> Snapshot:
         """Return the processes as of a moment after this call."""
         if self._next is None:
             self._next = asyncio.get_running_loop().create_task(self._take())
         return await asyncio.shield(self._next)
+
+    async def recent(self) -> Snapshot:
+        """Return the processes as of a few seconds ago at most; it is taken in a thread.
+
+        Raises OSError if too many files are open, and TooManyProcesses.
+        """
+        recent, now = self._recent, time.monotonic()
+        is_old = recent is None or now - self._recent_since > _RECENT_SECONDS
+        if recent is None or (recent.done() and (is_old or recent.exception())):
+            taking = in_thread(partial(unless_lowered, Snapshot))
+            self._recent = recent = asyncio.ensure_future(taking)
+            self._recent_since = now
+        return await asyncio.shield(recent)
 
     async def _take(self) -> Snapshot:
         # Looking takes half of the time at most, however many dynos end.

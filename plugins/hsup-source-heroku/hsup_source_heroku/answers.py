@@ -134,6 +134,12 @@ class FormationAnswer(msgspec.Struct, frozen=True):
         return self.dyno_size.name if self.dyno_size is not None else self.size
 
 
+class FeatureAnswer(msgspec.Struct, frozen=True):
+    """`GET /apps/{app}/features/{name}`."""
+
+    enabled: bool
+
+
 class SizeAnswer(msgspec.Struct, frozen=True):
     """An element of `GET /dyno-sizes`; `memory` is in GB."""
 

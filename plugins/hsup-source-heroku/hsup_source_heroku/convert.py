@@ -21,6 +21,7 @@ def release(snapshot: Snapshot, archive: str) -> Release:
         slug=Slug(part.location or archive, part.checksum) if part else None,
         stack=(part and part.stack) or snapshot.stack,
         metadata=_metadata(snapshot),
+        features=frozenset(snapshot.features),
     )
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from urllib.parse import quote
 
 import msgspec
 
-from hsup.model import IMAGE_SCHEME
+from hsup.model import IMAGE_SCHEME, LOG_RUNTIME_METRICS
 from hsup_source_heroku.answers import (
     AppAnswer,
+    FeatureAnswer,
     FormationAnswer,
     ImageAnswer,
     ReleaseAnswer,
@@ -19,6 +21,8 @@ from hsup_source_heroku.answers import (
 from hsup_source_heroku.client import Answer, Client
 from hsup_source_heroku.errors import ApiError, BrokenAnswer, NotFound, Unauthorized
 from hsup_source_heroku.sizes import Sizes
+
+logger = logging.getLogger(__name__)
 
 #: Ranges of releases. Mostly, the first release is the newest one that has succeeded.
 _NEWEST, _MORE = "version ..; max=1, order=desc", "version ..; max=100, order=desc"
@@ -56,7 +60,10 @@ class Quantity(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """A release with everything needed to run it; `part` is None if it has no code."""
+    """A release with everything needed to run it; `part` is None if it has no code.
+
+    `features` are those of `hsup.model.Release`.
+    """
 
     app_id: str
     app: str
@@ -69,6 +76,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     formation: dict[str, Quantity]
     part: Artifact | None = None
     web_url: str | None = None
+    features: tuple[str, ...] = ()
 
     def is_newer_than(self, other: Snapshot) -> bool:
         """Tell whether this is a later release of the same application."""
@@ -99,6 +107,7 @@ class Reader:
         self._formation = Answer()
         self._quantities: Mapping[str, Quantity] = {}
         self._sizes = Sizes(client)
+        self._features: tuple[str, ...] = ()
         self._fresh_urls: dict[str, str] = {}  # URLs by the ids of slugs; each is used once
 
     def newest(self) -> ReleaseAnswer | None:
@@ -206,7 +215,19 @@ class Reader:
             formation=dict(self.quantities()),
             part=self._part(release),
             web_url=app.web_url,
+            features=self._read_features(),
         )
+
+    def _read_features(self) -> tuple[str, ...]:
+        """Return the features that are turned on, the last known ones if they cannot be read."""
+        path = f"{self._path}/features/{LOG_RUNTIME_METRICS}"
+        try:
+            feature = decode(self._body(path), FeatureAnswer, path)
+        except ApiError as error:  # the release runs all the same
+            logger.info("cannot read a feature of the application: %s", error)
+        else:
+            self._features = (LOG_RUNTIME_METRICS,) if feature.enabled else ()
+        return self._features
 
     def _part(self, release: ReleaseAnswer) -> Artifact | None:
         if release.image_id is not None:

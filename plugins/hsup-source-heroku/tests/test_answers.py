@@ -68,6 +68,7 @@ SHOWN = {
     "/apps/shop": ("name", "web_url"),
     "/releases": ("user", "user.email", "description", "created_at", "app", "artifacts"),
     "/slugs/": ("commit", "commit_description", "stack", "stack.id"),
+    "/features/": ("enabled", "display_name"),
     "/formation": ("dyno_size", "dyno_size.id", "size", "command"),
 }
 

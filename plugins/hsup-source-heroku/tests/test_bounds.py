@@ -17,6 +17,8 @@ from hsup_source_heroku.snapshot import Reader
 from hsup_source_heroku.testing import HttpAnswer, PlatformApi, SeenRequest
 
 REQUESTS = ["releases", "apps/*", "config-vars", "formation", "dyno-sizes", "slugs", "oci-images"]
+#: A release runs without its answer.
+SPARED = "features"
 
 
 @pytest.fixture
@@ -57,12 +59,15 @@ def oversized(answer: HttpAnswer) -> HttpAnswer:
 ENDLESS, ELSEWHERE = " is too long", " elsewhere"
 
 
-@pytest.mark.parametrize("request_kind", REQUESTS)
-@pytest.mark.parametrize(
+with_each_fault = pytest.mark.parametrize(
     "fault",
     [(oversized, ENDLESS), (PlatformApi.drip(0.1), ENDLESS), (PlatformApi.redirect(), ELSEWHERE)],
     ids=["large", "slow", "redirected"],
 )
+
+
+@pytest.mark.parametrize("request_kind", REQUESTS)
+@with_each_fault
 def test_each_request_is_bounded(
     api: PlatformApi,
     apps: list[str],
@@ -71,7 +76,7 @@ def test_each_request_is_bounded(
     fault: tuple[Callable[..., Any], str],
 ) -> None:
     ask(api, apps)
-    assert {kind(one) for one in api.requests} == set(REQUESTS)
+    assert {kind(one) for one in api.requests} == {*REQUESTS, SPARED}
     assert {one.method for one in api.requests} == {"GET"}
     before = next(n for n, one in enumerate(api.requests) if kind(one) == request_kind)
     api.requests.clear()
@@ -84,6 +89,24 @@ def test_each_request_is_bounded(
         ask(api, apps)
     assert kind(api.requests[-1]) == request_kind
     assert len(api.requests) == before + 1
+
+
+@with_each_fault
+def test_a_request_without_whose_answer_a_release_runs_is_bounded_too(
+    api: PlatformApi,
+    apps: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    fault: tuple[Callable[..., Any], str],
+) -> None:
+    if fault[0] is not oversized:
+        monkeypatch.setattr("hsup_source_heroku.client._ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr("hsup_source_heroku.client._MOST_BYTES", 1 << 19)
+    caplog.set_level("INFO")
+    api.fail(fault[0], path=f"/{SPARED}/")
+    ask(api, apps)
+    (told,) = [one for one in caplog.messages if one.startswith("cannot read a feature")]
+    assert fault[1] in told
 
 
 def test_a_list_that_begins_again_is_given_up(api: PlatformApi, apps: list[str]) -> None:

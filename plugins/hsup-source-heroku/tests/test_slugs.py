@@ -48,10 +48,11 @@ def test_of_a_new_release_each_part_is_asked_for_once(
     release = shop.release(processes={"web": "second"})
     source.settled()
     asked = [one.path.removeprefix("/apps/shop") for one in api.requests[before:]]
-    for path in ("", f"/releases/{release.id}/config-vars", f"/slugs/{release.slug.id}"):
+    once = ("", f"/releases/{release.id}/config-vars", "/features/log-runtime-metrics")
+    for path in (*once, f"/slugs/{release.slug.id}"):
         assert asked.count(path) == 1
     assert asked.count(f"/blobs/{release.slug.id}") == 1
-    assert len(asked) <= 8
+    assert len(asked) <= 9
 
 
 @pytest.mark.parametrize("checksum", ["SHA256:abc", "md5:0", "none"])

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from hsup.api import Measurement
 from hsup.errors import DynoStartError
 from hsup.model import Address, DynoSpec
 from hsup_driver_docker.containers import inside
 from hsup_driver_docker.containers.position import Position
-from hsup_driver_docker.engine.client import NOT_EXECUTABLE, NOT_FOUND, Engine, State
+from hsup_driver_docker.engine.client import CONFLICT, NOT_EXECUTABLE, NOT_FOUND, Engine, State
 from hsup_driver_docker.engine.connection import EngineError, EngineUnreachable, Stream
 from hsup_driver_docker.engine.frames import Demultiplexer
 from hsup_driver_docker.images.image import Image
@@ -82,6 +83,18 @@ class Handle(NamedTuple):
             if error.status != NOT_FOUND:
                 raise
             return None
+
+    def measured(self) -> Measurement | None:
+        """Return what it uses, None if it does not run."""
+        from hsup_driver_docker.engine.stats import measurement  # rarely needed
+
+        try:
+            stats = self.engine.stats(self.id)
+        except EngineError as error:
+            if error.status not in {NOT_FOUND, CONFLICT}:
+                raise
+            return None
+        return measurement(stats, self.engine.thread_states(self.id))
 
     def wait(self, patience_seconds: float) -> State | None:
         """Wait until it ends or the timeout expires; return its state, None if it is removed."""

@@ -151,6 +151,23 @@ class Engine:
             return False
         return True
 
+    def stats(self, container: str) -> Mapping[str, Any]:
+        """Return the figures of a container at this moment (operation ContainerStats)."""
+        query = {"stream": 0, "one-shot": 1}
+        return dict(self._learn("GET", f"/containers/{container}/stats", query))
+
+    def thread_states(self, container: str) -> Sequence[str] | None:
+        """Return the states of all threads in a container, as ps has them; None if it cannot.
+
+        The engine calls the ps of its machine, which has to be that of procps.
+        """
+        query = {"ps_args": "-eLo pid,state"}
+        try:
+            listing = self._ask("GET", f"/containers/{container}/top", query) or {}
+        except EngineError:
+            return None
+        return [str(row[-1]) for row in listing.get("Processes") or ()] or None
+
     def count(self, container: str) -> int:
         """Return how many processes run in a container."""
         try:

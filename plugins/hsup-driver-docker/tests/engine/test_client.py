@@ -76,6 +76,38 @@ def test_a_container_that_podman_knows_no_processes_of_has_none(
     assert engine.count("c1") == 0
 
 
+def test_figures_are_asked_for_once_without_waiting_for_the_next(
+    answering: Callable[..., Any],
+) -> None:
+    engine, asked = answering(DOCKER + b'{"memory_stats": {"limit": 1}}')
+    assert engine.stats("c1") == {"memory_stats": {"limit": 1}}
+    assert asked == ["GET /containers/c1/stats?stream=0&one-shot=1"]
+
+
+def test_the_states_of_threads_are_those_of_ps(answering: Callable[..., Any]) -> None:
+    listing = {"Titles": ["PID", "S"], "Processes": [["7", "S"], ["7", "R"], ["8", "D"]]}
+    engine, asked = answering(DOCKER + json.dumps(listing).encode())
+    assert engine.thread_states("c1") == ["S", "R", "D"]
+    query = parse_qs(urlsplit(asked[0].partition(" ")[2]).query)
+    assert query == {"ps_args": ["-eLo pid,state"]}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        PODMAN + b"null",
+        DOCKER + b'{"Processes": null}',
+        b'HTTP/1.0 500 Internal\r\n\r\n{"message": "ps: unrecognized option: L"}',
+    ],
+    ids=["podman", "none", "busybox"],
+)
+def test_where_ps_cannot_list_threads_their_states_are_not_known(
+    answering: Callable[..., Any], answer: bytes
+) -> None:
+    engine, _ = answering(answer)
+    assert engine.thread_states("c1") is None
+
+
 def test_an_answer_that_says_nothing_is_one_that_was_cut(answering: Callable[..., Any]) -> None:
     engine, _ = answering(DOCKER)
     with pytest.raises(EngineUnreachable, match=r"cannot reach .*: the connection was cut"):

@@ -10,14 +10,21 @@ import os
 import re
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from errno import EBUSY
+from errno import EBUSY, ENODEV, ENOENT
 from signal import SIGKILL
 from typing import TYPE_CHECKING
 
-from hsup.api import Finding
+from hsup.api import Finding, Measurement
 from hsup.errors import DriverError
 from hsup.sizes import Size
-from hsup_driver_libcontainer.cgroups.files import Directories, View, counters, process_ids, write
+from hsup_driver_libcontainer.cgroups.files import (
+    Directories,
+    View,
+    counted_threads,
+    counters,
+    process_ids,
+    write,
+)
 from hsup_driver_libcontainer.cgroups.layout import Layout, survey
 from hsup_driver_libcontainer.requirements import is_container
 
@@ -71,9 +78,17 @@ class Group:
         path = f"{self._directories['memory']}/{self._version.oom_counters}"
         return counters(path).get("oom_kill", 0)
 
-    def memory_used(self) -> dict[str, int]:
-        """Return the bytes of `rss`, `cache` and `swap`."""
-        return self._version.memory_used(self._directories)
+    def measured(self) -> Measurement | None:
+        """Return what the dyno uses, None if the cgroups have been removed."""
+        threads = f"{self._directories['memory']}/{self._version.threads_file}"
+        try:
+            used = self._version.measured(self._directories)
+            runnable = counted_threads(threads)
+        except OSError as error:
+            if error.errno not in {ENOENT, ENODEV}:
+                raise
+            return None
+        return used._replace(memory_quota=self._size.memory, runnable=runnable)
 
     def removing(self) -> Iterator[float]:
         """Kill the remaining processes and remove the cgroups, in steps.

@@ -40,6 +40,26 @@ def counters(path: str) -> dict[str, int]:
         return {name: int(number) for name, number in map(str.split, file)}
 
 
+def counted_threads(path: str) -> int:
+    """Return how many threads of a file such as cgroup.threads count for the load.
+
+    As the kernel does, it counts those that run or could run, and those in an uninterruptible
+    sleep (kernel/sched/loadavg.c). Threads outside of hsup's pid namespace are listed as 0.
+    """
+    with open(path, encoding="ascii") as file:
+        threads = file.read().split()
+    return sum(_state(thread) in {"R", "D"} for thread in threads)
+
+
+def _state(thread: str) -> str | None:
+    """Return the state of a thread, None if it has ended (man 5 proc_pid_stat)."""
+    try:
+        with open(f"/proc/{thread}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
 def process_ids(directory: str) -> list[int]:
     """Return the processes of a cgroup, none if the cgroup was removed.
 

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 
+from hsup.api import Measurement
 from hsup.sizes import Size
 from hsup_driver_libcontainer.cgroups.files import Directories, View, counters, write
 
@@ -28,6 +29,7 @@ class Version1:
     #: can be forking any more, which takes 10 ms.
     join_file = "tasks"
     oom_counters = "memory.oom_control"
+    threads_file = "tasks"
 
     def prepare(self, parent: str) -> None:
         """Let a cgroup have children with processes; controllers need not be enabled."""
@@ -88,10 +90,19 @@ class Version1:
             undo.pop_all()
         return event
 
-    def memory_used(self, directories: Directories) -> dict[str, int]:
-        """Return the bytes of `rss`, `cache` and `swap`."""
+    def measured(self, directories: Directories) -> Measurement:
+        """Return the memory that is used, and the time of the processors; see memory.rst there."""
         stat = counters(f"{directories['memory']}/memory.stat")
-        return {"rss": stat["rss"], "cache": stat["cache"], "swap": stat.get("swap", 0)}
+        used = directories.get("cpuacct")
+        nanoseconds = None if used is None else int(_read(f"{used}/cpuacct.usage"))
+        return Measurement(
+            memory_rss=stat["rss"],
+            memory_cache=stat["cache"],
+            memory_swap=stat.get("swap"),
+            memory_pgpgin=stat["pgpgin"],
+            memory_pgpgout=stat["pgpgout"],
+            cpu_seconds=None if nanoseconds is None else nanoseconds / 1e9,
+        )
 
 
 def _inherit_processors(directory: str) -> None:

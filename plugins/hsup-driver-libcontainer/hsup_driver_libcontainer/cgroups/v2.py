@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+from hsup.api import Measurement
 from hsup.sizes import Size
 from hsup_driver_libcontainer.cgroups.files import Directories, View, counters, process_ids, write
 from hsup_driver_libcontainer.cgroups.layout import CONTROLLERS, LEAF
@@ -25,6 +26,7 @@ class Version2:
 
     join_file = "cgroup.procs"
     oom_counters = "memory.events"
+    threads_file = "cgroup.threads"
 
     def prepare(self, parent: str) -> None:
         """Enable the controllers for a cgroup's children."""
@@ -74,15 +76,29 @@ class Version2:
         del directories
         return None
 
-    def memory_used(self, directories: Directories) -> dict[str, int]:
-        """Return the bytes of `rss`, `cache` and `swap`."""
+    def measured(self, directories: Directories) -> Measurement:
+        """Return the memory that is used, and the time of the processors.
+
+        This version does not count the pages that a cgroup is charged with.
+        """
         directory = directories["memory"]
         stat = counters(f"{directory}/memory.stat")
-        swap = 0
-        if os.path.exists(f"{directory}/memory.swap.current"):
-            with open(f"{directory}/memory.swap.current", encoding="ascii") as file:
-                swap = int(file.read())
-        return {"rss": stat["anon"], "cache": stat["file"], "swap": swap}
+        microseconds = counters(f"{directory}/cpu.stat")["usage_usec"]
+        return Measurement(
+            memory_rss=stat["anon"],
+            memory_cache=stat["file"],
+            memory_swap=_swapped(directory),
+            cpu_seconds=microseconds / 1e6,
+        )
+
+
+def _swapped(directory: str) -> int | None:
+    """Return how many bytes of a cgroup are swapped out, None if the kernel has no swap."""
+    try:
+        with open(f"{directory}/memory.swap.current", encoding="ascii") as file:
+            return int(file.read())
+    except FileNotFoundError:
+        return None
 
 
 def vacate(directory: str) -> None:

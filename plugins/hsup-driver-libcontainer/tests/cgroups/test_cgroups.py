@@ -46,6 +46,11 @@ held[::4096] = b"x" * 4096
 print("held", flush=True)
 signal.pause()
 """
+SPIN = """
+print("spins", flush=True)
+while True:
+    pass
+"""
 EAT = "held = bytearray(b'x' * 64 * 1024**2); print('eaten')"
 FORK = """
 children = 0
@@ -194,7 +199,24 @@ def test_a_process_joins_by_itself_and_its_children_are_in_there_too(
 def test_the_memory_of_a_dyno_is_told(group: Group, start: StartInside) -> None:
     process = start(group, HOLD)
     assert process.stdout.readline() == b"held\n"
-    assert 15 * MIB <= group.memory_used()["rss"] < 32 * MIB
+    measured = group.measured()
+    assert measured is not None
+    assert 15 * MIB <= (measured.memory_rss or 0) < 32 * MIB
+    assert measured.memory_quota == SMALL.memory
+    assert (measured.cpu_seconds or 0) > 0
+
+
+def test_threads_that_run_are_counted(group: Group, start: StartInside) -> None:
+    process = start(group, SPIN)
+    assert process.stdout.readline() == b"spins\n"
+    measured = group.measured()
+    assert measured is not None
+    assert (measured.runnable or 0) >= 1
+
+
+def test_a_cgroup_that_was_removed_is_not_measured(group: Group) -> None:
+    group.remove()
+    assert group.measured() is None
 
 
 def test_who_uses_up_the_memory_is_killed_and_counted(group: Group, start: StartInside) -> None:

@@ -65,12 +65,16 @@ class Release:
 
 
 class App:
-    """An application. A release has all that is not given to it from the one before."""
+    """An application. A release has all that is not given to it from the one before.
+
+    `features` are the names of those that are turned on; they may be changed at any time.
+    """
 
     def __init__(self, name: str, stack: str, lock: threading.RLock) -> None:
         self.id, self.name, self.stack = identifier("app", name), name, stack
         self.has_checksums = True
         self.releases: list[Release] = []
+        self.features: set[str] = set()
         self._lock = lock
         self._quantities = {"web": 1}
         self._sizes: dict[str, str] = {}

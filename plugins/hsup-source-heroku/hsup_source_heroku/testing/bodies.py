@@ -132,6 +132,20 @@ def formation_body(app: App) -> list[Body]:
     ]
 
 
+def feature_body(name: str, *, is_enabled: bool) -> Body:
+    """Return a feature of an application."""
+    return {
+        **_times(0),
+        **_named("feature", name),
+        "description": f"what {name} does",
+        "display_name": name.replace("-", " "),
+        "doc_url": f"https://devcenter.heroku.com/articles/{name}",
+        "enabled": is_enabled,
+        "feedback_email": "feedback@example.com",
+        "state": "general",
+    }
+
+
 def sizes_body() -> list[Body]:
     """Return all dyno sizes."""
     return [

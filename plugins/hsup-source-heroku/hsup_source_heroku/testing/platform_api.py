@@ -19,6 +19,7 @@ from hsup_source_heroku.testing.apps import App
 from hsup_source_heroku.testing.blobs import DIRECTORY, Blobs
 from hsup_source_heroku.testing.bodies import (
     app_body,
+    feature_body,
     formation_body,
     image_body,
     release_body,
@@ -182,22 +183,32 @@ class PlatformApi(Faults):
 
     def _of_app(self, app: App, rest: Sequence[str], *, with_image: bool) -> object:
         """Return the resource at a path below an application. Raises LookupError."""
-        releases = {key: one for one in app.releases for key in (one.id, str(one.version))}
         match rest:
             case []:
                 return app_body(app)
             case ["formation"]:
                 return formation_body(app)
-            case ["releases", wanted]:
-                return release_body(app, releases[wanted], with_image=with_image)
-            case ["releases", wanted, "config-vars"]:
-                return releases[wanted].config
+            case ["features", name]:
+                return feature_body(name, is_enabled=name in app.features)
+            case ["releases", wanted, *of]:
+                return _of_release(app, wanted, of, with_image=with_image)
             case ["slugs", wanted]:
                 slug = {one.slug.id: one.slug for one in app.releases if one.slug}[wanted]
                 return slug_body(app, slug, self.url + self._blobs.sign(slug))
             case ["oci-images", wanted]:
                 return _images(app, wanted)
         raise LookupError
+
+
+def _of_release(app: App, wanted: str, rest: Sequence[str], *, with_image: bool) -> object:
+    """Return the resource at a path below a release. Raises LookupError."""
+    release = {key: one for one in app.releases for key in (one.id, str(one.version))}[wanted]
+    match rest:
+        case []:
+            return release_body(app, release, with_image=with_image)
+        case ["config-vars"]:
+            return release.config
+    raise LookupError
 
 
 def _images(app: App, wanted: str) -> list[dict[str, object]]:

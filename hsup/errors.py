@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hsup.model import Fault, Release
+    from hsup.model import Fault, PlatformError, Release
 
 
 class HsupError(Exception):
@@ -16,8 +16,8 @@ class HsupError(Exception):
     """
 
     exit_code = 1
-    #: The platform's code for the error, for example R17, if it has one.
-    code: str | None = None
+    #: What the platform says of the error, if it knows it.
+    platform_error: PlatformError | None = None
     #: Whether a plugin is at fault: its contract does not let it raise this.
     is_mistake = False
 
@@ -28,6 +28,11 @@ class HsupError(Exception):
     def __str__(self) -> str:
         text = super().__str__()
         return f"{text}; {self.hint}" if self.hint else text
+
+    @property
+    def code(self) -> str | None:
+        """Return the platform's code for the error, for example R17, if it has one."""
+        return None if self.platform_error is None else self.platform_error.code
 
     def put_before(self, subject: str) -> None:
         """Begin the text with the option, the variable or the file whose value is at fault."""
@@ -88,6 +93,11 @@ class DynoStartError(DriverError):
     def __init__(self, text: str, *, hint: str | None = None, exit_code: int = 1) -> None:
         super().__init__(text, hint=hint)
         self.exit_code = exit_code
+
+    @property
+    def is_of_command(self) -> bool:
+        """Tell whether the command is at fault: another attempt fails, too."""
+        return self.exit_code in {126, 127}
 
 
 class ReleaseFailed(HsupError):

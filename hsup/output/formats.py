@@ -69,7 +69,7 @@ class PlainFormatter:
     def __call__(self, batch: LogBatch, *, goes_on: bool = False) -> bytes:
         """Return what is printed for a batch."""
         self._width = max(self._width, len(batch.dyno))
-        mark = b"|" if batch.source == "app" else b"*"
+        mark = b"|" if batch.event is None else b"*"
         prefix = batch.dyno.ljust(self._width).encode() + b" " + mark
         if self._paint:
             prefix = self._paint(batch, prefix)

@@ -11,7 +11,7 @@ import struct
 import termios
 import time
 import tty
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from select import PIPE_BUF
 from typing import Protocol, runtime_checkable
@@ -140,9 +140,13 @@ class CountsTaken(Protocol):
 
 
 class LogRouter:
-    """Passes each batch to every sink, and stops reading from dynos while one is full."""
+    """Passes each batch to every sink, and stops reading from dynos while one is full.
 
-    def __init__(self, sinks: Sequence[LogSink]) -> None:
+    `now` returns the time in nanoseconds since the epoch.
+    """
+
+    def __init__(self, sinks: Sequence[LogSink], now: Callable[[], int] = time.time_ns) -> None:
+        self.now = now
         self.unfinished = Unfinished()
         self._sinks = tuple(sinks)
         self._showing = [one for one in sinks if isinstance(one, ShowsBeginnings)]
@@ -193,8 +197,10 @@ class LogRouter:
         """Return the application and the release that a dyno runs, None if unknown."""
         return self._releases.get(dyno, (None, None))
 
-    def say(self, dyno: str, text: str, event: LogEvent | None = None) -> None:
-        """Add a line of hsup's own about a dyno.
+    def say(
+        self, dyno: str, text: str, event: LogEvent | None = None, source: str = "hsup"
+    ) -> None:
+        """Add a line of hsup's own about a dyno; `source` says in whose words, see LogBatch.
 
         While no one reads, lines beyond UNREAD_BYTES are only counted.
         """
@@ -208,8 +214,8 @@ class LogRouter:
         app, release = self.release_of(dyno)
         self.publish(
             LogBatch(
-                time=time.time_ns(),
-                source="hsup",
+                time=self.now(),
+                source=source,
                 dyno=dyno,
                 stream="stdout",
                 lines=lines,
@@ -359,7 +365,7 @@ class StreamReader:
 
     def _batch(self, lines: bytes, *, is_partial: bool) -> LogBatch:
         return LogBatch(
-            time=time.time_ns(),
+            time=self._router.now(),
             source="app",
             dyno=self._dyno,
             stream=self._stream,

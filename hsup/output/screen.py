@@ -31,7 +31,18 @@ _LAST_WRITTEN = re.compile(rb"\A[^\n]*\r(?=[^\r\n])")
 #: What the name column says of lines of hsup's own.
 _OWN_NAME = "hsup"
 #: Events that others say in fewer words: see `_changed`.
-_UNSAID = frozenset({"starting", "stopping", "killing", "adopted"})
+_UNSAID = frozenset(
+    {
+        "starting",
+        "stopping",
+        "killing",
+        "adopted",
+        "release_phase_started",
+        "release_phase_failed",
+    }
+)
+#: The codes of errors that the line after them says again, with a hint.
+_UNSAID_CODES = frozenset({"R17"})
 #: A sentence, unlike a label such as `Warning:`.
 _SENTENCE = re.compile(rb"\A[A-Z](?=[a-z]* )")
 #: No line of the banner is cut to less than this, however narrow the window is.
@@ -88,7 +99,7 @@ class ScreenFormatter:
 
     def __call__(self, batch: LogBatch, *, goes_on: bool = False) -> bytes:
         """Return what is printed for a batch, b"" for nothing."""
-        if batch.source == "hsup":
+        if batch.event is not None:
             lines = self._own_words(batch)
             return self._own(batch._replace(lines=lines), goes_on=goes_on) if lines else b""
         if self._has_prefix:
@@ -212,6 +223,7 @@ class _OwnWords:
         self.unavailable: set[int] = set()
         self._application = application
         self._announced: tuple[int, list[str]] | None = None
+        self._received_last: ReleaseReceived | None = None
         self._ports: Mapping[str, int | None] = {}
         self._may_listen: Callable[[int], bool] = lambda _: True
         self._adopted: set[str] = set()
@@ -254,7 +266,7 @@ class _OwnWords:
         """Return the lines for what is no event of observers."""
         if event.name == messages.ADOPTED.event.name:
             self._adopted.add(batch.dyno)
-        if event.name in _UNSAID:
+        if event.name in _UNSAID or (event.name == "error" and event.code in _UNSAID_CODES):
             return b""
         if event.code == messages.EXIT_TIMEOUT_CODE:
             self._overdue.add(batch.dyno)
@@ -264,8 +276,10 @@ class _OwnWords:
         return lines if batch.dyno == SUPERVISOR else f"{batch.dyno}: ".encode() + lines
 
     def _received(self, event: ReleaseReceived) -> str | None:
-        """Return the line for a release, None if it was the one that was announced."""
-        self._ports = event.ports
+        """Return the line for a release, None if it was announced, or its line is not the first."""
+        if event is self._received_last:
+            return None
+        self._received_last, self._ports = event, event.ports
         announced, self._announced = self._announced, None
         release = event.release
         if announced is None:

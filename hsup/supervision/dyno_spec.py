@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 
 from hsup.model import Bind, Command, DynoInput, DynoName, DynoSpec, Release
 from hsup.supervision.passing import Passing
@@ -75,6 +76,7 @@ def one_off_command(release: Release, words: tuple[str, ...]) -> Command:
     return Command((*command.words, *added))
 
 
-def one_off_name(kind: str) -> DynoName:
-    """Return a name such as `run.4711`: the kind and four random digits."""
-    return DynoName(kind, 1000 + int.from_bytes(os.urandom(4)) % 9000)
+def one_off_name(kind: str, live: Collection[DynoName] = ()) -> DynoName:
+    """Return a name such as `run.4711`: the kind and four random digits, unlike all live ones."""
+    name = DynoName(kind, 1000 + int.from_bytes(os.urandom(4)) % 9000)
+    return one_off_name(kind, live) if name in live else name

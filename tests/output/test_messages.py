@@ -38,7 +38,6 @@ def test_a_state_is_told_as_the_platform_does() -> None:
         (State.NEW, State.PROVISIONING),
         (State.PROVISIONING, State.STARTING),
         (State.UP, State.STOPPING),
-        (State.UP, State.RESTARTING),
     ],
     ids=str,
 )
@@ -112,7 +111,7 @@ def events(event: Event) -> list[LogEvent]:
     """Return the events of the lines, each of which has the value that it tells."""
     told = [line.event for line in narrate(event)[1]]
     assert all(one.of is event for one in told)
-    return [one._replace(of=None) for one in told]
+    return [one._replace(of=None, facts={}) for one in told]
 
 
 def test_programs_are_told_the_state_that_people_are() -> None:
@@ -129,10 +128,13 @@ def test_programs_are_told_how_a_dyno_exited_and_the_codes_of_errors() -> None:
         LogEvent("killing"),
         LogEvent("exited", status=137),
     ]
-    assert messages.exit_timeout(30.0).event == LogEvent("error", code="R12")
+    assert messages.exit_timeout(30.0).event == LogEvent(
+        "error", code="R12", facts={"grace_seconds": 30.0}
+    )
     checksum = ChecksumError("a", "b", hint="ask")
     assert events(ReleaseRejected(error=checksum, running=1)) == [
-        LogEvent("release_rejected", code="R17")
+        LogEvent("error", code="R17"),
+        LogEvent("release_rejected", code="R17"),
     ]
     failed = SourceFailed(error=PluginError("no"), running=1)
     assert events(failed) == [LogEvent("source_failed")]

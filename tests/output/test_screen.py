@@ -24,6 +24,7 @@ from hsup.events import (
 from hsup.lifecycle import State
 from hsup.model import Address, DynoName, ExitStatus, Release, Slug
 from hsup.output import messages
+from hsup.output.lines import Line
 from hsup.output.messages import narrate
 from hsup.output.printer import UnmixedLines
 from hsup.output.screen import ScreenFormatter
@@ -316,7 +317,7 @@ def test_what_another_line_says_has_none(form: ScreenFormatter, event: Event) ->
     assert told(form, event) == []
 
 
-def said(form: ScreenFormatter, line: messages.Line, dyno: str = "web.1") -> bytes:
+def said(form: ScreenFormatter, line: Line, dyno: str = "web.1") -> bytes:
     batch = make_batch(line.text.encode() + b"\n", dyno=dyno, source="hsup")
     return form(batch._replace(event=line.event))
 

@@ -78,5 +78,6 @@ def one_off_command(release: Release, words: tuple[str, ...]) -> Command:
 
 def one_off_name(kind: str, live: Collection[DynoName] = ()) -> DynoName:
     """Return a name such as `run.4711`: the kind and four random digits, unlike all live ones."""
-    name = DynoName(kind, 1000 + int.from_bytes(os.urandom(4)) % 9000)
-    return one_off_name(kind, live) if name in live else name
+    first = int.from_bytes(os.urandom(4))
+    names = (DynoName(kind, 1000 + (first + index) % 9000) for index in range(9000))
+    return next(name for name in names if name not in live)

@@ -1,23 +1,36 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 
 from hsup.api import LogEvent
 from hsup.archives.errors import ChecksumError
 from hsup.errors import PluginError
-from hsup.events import DynoExited, DynoStateChanged, Event, ReleaseRejected, SourceFailed
+from hsup.events import (
+    DynoExited,
+    DynoStateChanged,
+    Event,
+    ReleaseReceived,
+    ReleaseRejected,
+    SourceFailed,
+)
 from hsup.lifecycle import State
 from hsup.model import Command, DynoName, ExitStatus
 from hsup.output import messages
 from hsup.output.messages import narrate
+from hsup.testing import make_release
 
 WEB = DynoName("web", 1)
 
 
+def changed_event(before: State, after: State, **rest: Any) -> DynoStateChanged:
+    return DynoStateChanged(dyno=WEB, before=before, after=after, **rest)
+
+
 def changed(before: State, after: State, reason: str = "") -> tuple[str, ...]:
-    event = DynoStateChanged(dyno=WEB, before=before, after=after, reason=reason)
+    event = changed_event(before, after, reason=reason)
     about, lines = narrate(event)
     assert about == "web.1"
     return tuple(line.text for line in lines)
@@ -94,6 +107,49 @@ def test_a_failure_of_the_source_tells_what_goes_on(
     event = SourceFailed(error=PluginError("away"), running=running, starting=starting)
     assert narrate(event)[0] == "supervisor"
     assert texts(event) == (f"{what}: away",)
+
+
+def test_what_the_platform_says_has_its_source_and_what_it_does_not_has_hsups() -> None:
+    failed = changed_event(State.STARTING, State.CRASHED, reason="no cgroup", code="R99")
+    assert [(line.source, line.text) for line in narrate(failed)[1]] == [
+        ("heroku", "Error R99 (Platform error) -> Failed to launch the dyno within 10 seconds"),
+        ("hsup", "Cannot start: no cgroup"),
+        ("heroku", "State changed from starting to crashed"),
+    ]
+    exited = DynoExited(dyno=WEB, status=ExitStatus(signal=9, out_of_memory=True))
+    assert {line.source for line in narrate(exited)[1]} == {"heroku"}
+    for line in (messages.STOPPING, messages.KILLING, messages.exit_timeout(30)):
+        assert line.source == "heroku"
+    for line in (messages.ADOPTED, messages.DETACHED, messages.waiting_for_port(5000, WEB)):
+        assert line.source == "hsup"
+
+
+def test_a_restart_is_told_before_its_first_signal() -> None:
+    assert changed(State.UP, State.RESTARTING) == ("Restarting",)
+
+
+def test_a_release_is_caused_by_others() -> None:
+    about, (line,) = narrate(ReleaseReceived(make_release(version=3, web=1)))
+    assert (line.source, about, line.text) == ("app", "api", "Release v3 created")
+
+
+def test_a_wrong_checksum_is_told_in_the_platforms_words_and_then_in_hsups() -> None:
+    error = ChecksumError("a", "b", hint="ask")
+    about, lines = narrate(ReleaseRejected(error=error, running=1))
+    platform = (
+        "Error R17 (Checksum error) -> Checksum does match expected value. "
+        "Expected: SHA256:a Actual: SHA256:b"
+    )
+    assert about == "supervisor"
+    assert [(line.source, line.text) for line in lines] == [
+        ("heroku", platform),
+        ("hsup", f"Release rejected, still running v1: {platform}; ask"),
+    ]
+
+
+def test_the_default_command_of_an_image_is_told_in_hsups_words() -> None:
+    line = messages.starting(Command(()))
+    assert (line.source, line.text) == ("hsup", "Starting process with the image's default command")
 
 
 def test_a_command_is_told_as_a_shell_would_read_it() -> None:

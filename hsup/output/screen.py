@@ -37,6 +37,9 @@ _UNSAID = frozenset(
         "stopping",
         "killing",
         "adopted",
+        "config_set",
+        "config_removed",
+        "deployed",
         "release_phase_started",
         "release_phase_failed",
     }
@@ -252,7 +255,7 @@ class _OwnWords:
         match event.of:
             case SupervisorStarted() | DynoExited():
                 text = None
-            case ReleaseReceived() as received:
+            case ReleaseReceived() as received if event.name not in _UNSAID:
                 text = self._received(received)
             case DynoStateChanged() as changed:  # else the line says why it could not start
                 text = self._changed(changed) if event.name == "state_changed" else None
@@ -263,7 +266,7 @@ class _OwnWords:
         return f"{visible(text)}\n".encode() if text else b""
 
     def _others(self, batch: LogBatch, event: LogEvent) -> bytes:
-        """Return the lines for what is no event of observers."""
+        """Return the lines for what is no event of observers, or is told by another line."""
         if event.name == messages.ADOPTED.event.name:
             self._adopted.add(batch.dyno)
         if event.name in _UNSAID or (event.name == "error" and event.code in _UNSAID_CODES):

@@ -83,8 +83,10 @@ def test_a_release_phase_is_told_with_the_name_that_its_dyno_has(hsup: Hsup) -> 
     ]
 
 
-def test_a_dyno_that_cannot_be_launched_is_told_with_its_cause(hsup: Hsup) -> None:
+def test_the_platform_is_not_at_fault_for_a_command_that_does_not_exist(hsup: Hsup) -> None:
     hsup.release(Version=1, Processes=[process("one", "/nosuch/command", "with", "words")])
     done = hsup.call("start", "--oneshot")
-    assert "hsup[one.1]: Cannot start: " in done.text
-    assert "R99" not in done.text  # the command is at fault
+    command = "Starting process with command `/nosuch/command with words`"
+    assert f" heroku[one.1]: {command}\n" in done.text
+    assert done.text.count("/nosuch/command") > 1  # the cause
+    assert "R99" not in done.text

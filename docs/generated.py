@@ -18,12 +18,14 @@ import click
 
 from hsup import events
 from hsup.api import LogBatch
+from hsup.archives.errors import ChecksumError
 from hsup.cli.commands import COMMANDS, hsup
 from hsup.cli.shared import SHARED_OPTIONS
 from hsup.errors import InvalidRelease, ReleaseFailed, SourceError
 from hsup.lifecycle import TABLE, State
 from hsup.model import Command, DynoName, ExitStatus, Fault, Release
-from hsup.output import messages
+from hsup.output import causes, messages
+from hsup.output.lines import Line
 from hsup.output.screen import ScreenFormatter
 from hsup.sizes import SIZES, Size
 from tests.peers.env_constructs import ENV_CONSTRUCTS
@@ -94,24 +96,24 @@ def sizes() -> str:
 
 def log_lines() -> str:
     """Return the table of what hsup says of dynos and releases, with an example of each."""
-    rows = dict.fromkeys(
-        (_event(line), f"`{who}`", _literal(line.text), _on_screen(who, line))
-        for who, line in (*_lines_of_events(), *_LINES)
-    )
-    return _table(("event", "dyno", "line", "in `screen`"), rows)
+    told = (*map(messages.narrate, _EVENTS), *((who, (line,)) for who, line in _LINES))
+    rows = dict.fromkeys(row for who, lines in told for row in _rows(who, lines))
+    ordered = sorted(rows, key=lambda row: _SOURCES.index(row[0].partition("[")[0]))
+    return _table(("source", "line", "event", "in `screen`"), ordered)
 
 
-def _on_screen(who: str, line: messages.Line) -> str:
-    """Return what the format for the screen prints for a line of hsup's own."""
+#: In the order of the table.
+_SOURCES = ("`heroku", "`app", "`hsup")
+
+
+def _rows(who: str, lines: Sequence[Line]) -> Iterator[tuple[str, str, str, str]]:
+    """Yield the rows for lines about the same event, of which the screen may print one."""
     form = ScreenFormatter(coloured=False, has_prefix=False)
-    told = form(LogBatch(0, "hsup", who, "stdout", f"{line.text}\n".encode(), event=line.event))
-    return _literal(told.decode().rstrip("\n")) if told else "nothing"
-
-
-def _lines_of_events() -> Iterator[tuple[str, messages.Line]]:
-    for event in _EVENTS:
-        who, lines = messages.narrate(event)
-        yield from ((who, line) for line in lines)
+    for line in lines:
+        text = f"{line.text}\n".encode()
+        told = form(LogBatch(0, line.source, who, "stdout", text, event=line.event))
+        shown = _literal(told.decode().rstrip("\n")) if told else "nothing"
+        yield f"`{line.source}[{who}]`", _literal(line.text), _event(line), shown
 
 
 def lifecycle() -> str:
@@ -154,7 +156,18 @@ def _first_line(module: Path) -> str:
     return docstring.partition("\n")[0].replace("<", "&lt;").replace("*", "\\*")
 
 
-_RELEASE = Release(app="shop", version=4)
+_RELEASE = Release(
+    app="shop",
+    version=4,
+    config={"A": "1", "B": "2"},
+    metadata={"HEROKU_SLUG_COMMIT": "1a2b3c4d5e6f708192a3b4c5d6e7f80910111213"},
+)
+_RECEIVED = events.ReleaseReceived(
+    release=_RELEASE,
+    formation={"web": events.Scale(2, "standard-1x"), "worker": events.Scale(0, "standard-1x")},
+    previous=events.ReleaseReceived(release=Release(app="shop", version=3, config={"C": "3"})),
+)
+_CHECKSUM_ERROR = ChecksumError("ed57…", "9ca1…", hint="release the slug again")
 _WEB = DynoName("web", 1)
 _changed = partial(events.DynoStateChanged, dyno=_WEB)
 _FAILED, _KILLED = ExitStatus(code=1), ExitStatus(signal=9)
@@ -165,9 +178,15 @@ _STATES = (
     _changed(before=State.UP, after=State.CRASHED, status=_KILLED, restart_seconds=0),
     _changed(before=State.UP, after=State.CRASHED, status=_OUT_OF_MEMORY, restart_seconds=2),
     _changed(
-        before=State.STARTING, after=State.CRASHED, reason='cannot find "puma"', restart_seconds=1
+        before=State.STARTING,
+        after=State.CRASHED,
+        reason="cannot mount /proc: Operation not permitted",
+        code=messages.PLATFORM_ERROR_CODE,
+        restart_seconds=1,
     ),
     _changed(before=State.CRASHED, after=State.PROVISIONING),
+    _changed(before=State.UP, after=State.RESTARTING),
+    _changed(before=State.RESTARTING, after=State.PROVISIONING),
     _changed(before=State.UP, after=State.COMPLETE, status=ExitStatus(code=0)),
     _changed(before=State.STOPPING, after=State.STOPPED, status=ExitStatus(signal=15)),
     _changed(before=State.STOPPING, after=State.STOPPED, status=_FAILED),
@@ -177,7 +196,8 @@ _STATES = (
 #: An example of everything that can happen, in the order in which it might.
 _EVENTS: Sequence[events.Event] = (
     events.SupervisorStarted(source="procfile", driver="simple"),
-    events.ReleaseReceived(release=_RELEASE),
+    _RECEIVED,
+    events.ReleaseRejected(error=_CHECKSUM_ERROR, running=3),
     events.ReleaseRejected(error=ReleaseFailed(_RELEASE, "exited with status 1"), running=3),
     events.ReleaseRejected(
         error=InvalidRelease("cannot read Procfile", [Fault("line 2", "the command is missing")]),
@@ -191,6 +211,8 @@ _EVENTS: Sequence[events.Event] = (
     events.SupervisorStopping(reason="SIGTERM received"),
 )
 _LINES = (
+    ("api", causes.release_phase_started(_RELEASE)),
+    ("api", causes.release_phase_failed(_RELEASE)),
     ("web.1", messages.starting(Command(("bundle exec puma",)))),
     ("web.1", messages.ADOPTED),
     ("web.1", messages.STOPPING),
@@ -266,11 +288,12 @@ def _examples(epilog: str) -> str:
     )
 
 
-def _event(line: messages.Line) -> str:
-    name, state, status, code, _ = line.event
+def _event(line: Line) -> str:
+    name, state, status, code, _, facts = line.event
     also = {"state": state, "status": status, "code": code}
     more = ", ".join(f"{key} `{value}`" for key, value in also.items() if value is not None)
-    return f"`{name}`" + (f": {more}" if more else "")
+    named = ", ".join(f"`{fact}`" for fact in facts)
+    return f"`{name}`" + (f": {more}" if more else "") + (f"; {named}" if named else "")
 
 
 def _literal(text: str) -> str:

@@ -280,7 +280,7 @@ class Running:
 
     def pauses(self, dyno: str) -> list[float]:
         """Return how long a dyno was down each time before it was started again."""
-        name = re.escape(f"hsup[{dyno}]")
+        name = re.escape(f"heroku[{dyno}]")
         crashed = self.times(rf"{name}: State changed from (up|starting) to crashed")
         begun = self.times(rf"{name}: Starting process")
         return [after - before for before, after in zip(crashed, begun[1:], strict=False)]

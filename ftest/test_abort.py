@@ -50,7 +50,7 @@ def test_a_dyno_that_does_not_end_is_killed_and_does_not_count(hsup: Hsup) -> No
     done = hsup.call("start", "--exit-code-from", "test", "--grace", "3")
     assert done.status == 0
     assert "Waiting for web.1, to be killed in 1 s; ^C kills at once\n" in done.text
-    assert "hsup[web.1]: Stopping remaining processes with SIGKILL\n" in done.text
+    assert "heroku[web.1]: Stopping remaining processes with SIGKILL\n" in done.text
 
 
 @pytest.mark.parametrize("words", [("--abort-on-exit",), ("--exit-code-from", "test")], ids=str)

@@ -41,7 +41,7 @@ README_EXAMPLE = """{
 """
 
 #: What hsup says when it has read a release.
-RECEIVED = r"hsup\[supervisor\]: Release "
+RECEIVED = r"app\[api\]: Release v\d+ created$"
 
 
 def one(hsup: Hsup, **changed: object) -> dict[str, object]:
@@ -369,7 +369,7 @@ class TestWhatRanYesterday:
         self.release(hsup, 2, "exit 3")
         again = hsup.start("one")
         again.wait_for("Release rejected, starting .*status 3")
-        again.wait_for(r"hsup\[one\.1\]: State changed from starting to up")  # docker's is adopted
+        again.wait_for(r"\[one\.1\]: State changed from starting to up")  # docker's is adopted
         assert again.count("v2$") == again.count("phase of 1$") == 0
         assert again.stop() == 0
 

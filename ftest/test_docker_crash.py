@@ -92,7 +92,7 @@ def test_what_the_next_hsup_does_not_want_is_removed(hsup: Hsup) -> None:
     second.wait_for(r"one\.1\]: Adopted")
     assert second.count("Removed a leftover of a previous hsup: the container hsup-.*-one.2-") == 1
     assert second.count("Removed a leftover of a previous hsup: the container hsup-.*-two.1-") == 1
-    assert second.count(r"hsup\[one\.1\]: Starting process") == 0
+    assert second.count(r"heroku\[one\.1\]: Starting process") == 0
     assert len(docker_engine.containers()) == 2
     assert second.stop() == 0
 

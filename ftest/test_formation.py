@@ -64,8 +64,8 @@ def test_a_changed_quantity_scales_and_touches_no_other(hsup: Hsup) -> None:
     hsup.release(Processes=[process("one", hsup.born, quantity=4), process("two", hsup.born)])
     running.wait_for("born$", count=5)
     hsup.release(Processes=[process("one", hsup.born, quantity=1), process("two", hsup.born)])
-    running.wait_for(r"hsup\[one\.[234]\]: Process exited with status 143", count=3)
-    assert running.count(r"hsup\[(one\.1|two\.1)\]: Stopping") == 0
+    running.wait_for(r"heroku\[one\.[234]\]: Process exited with status 143", count=3)
+    assert running.count(r"heroku\[(one\.1|two\.1)\]: Stopping") == 0
     assert running.stop() == 0
     assert running.count("born$") == 5
 
@@ -75,7 +75,7 @@ def test_scaling_to_nothing_and_back(hsup: Hsup) -> None:
     running = hsup.start("--quantities", "release")
     running.wait_for("born$", count=2)
     hsup.release(Processes=[process("one", hsup.born, quantity=0), process("two", hsup.born)])
-    running.wait_for(r"hsup\[one\.1\]: Process exited with status 143")
+    running.wait_for(r"heroku\[one\.1\]: Process exited with status 143")
     hsup.release(Processes=[process("one", hsup.born), process("two", hsup.born)])
     running.wait_for(r"app\[one\.1\]: born$", count=2)
     assert born(running, "two.1") == 1
@@ -99,7 +99,7 @@ def test_a_type_that_appears_or_disappears_touches_no_other(hsup: Hsup) -> None:
     hsup.release(Processes=[process("one", hsup.born), process("two", hsup.born)])
     running.wait_for(r"app\[two\.1\]: born$")
     hsup.release(Processes=[process("two", hsup.born)])
-    running.wait_for(r"hsup\[one\.1\]: Process exited with status 143")
+    running.wait_for(r"heroku\[one\.1\]: Process exited with status 143")
     assert running.stop() == 0
     assert (born(running, "one.1"), born(running, "two.1")) == (1, 1)
 

@@ -93,7 +93,7 @@ def test_a_new_release_replaces_all_dynos_and_failed_ones_none(
     pending.status = "succeeded"
     running.wait_for(r"app\[web\.1\]: second$")
     shop.release(config={"A": "third"})
-    running.wait_for("Release v4 of shop")
+    running.wait_for("Release v4 created")
     assert running.stop() == 0
     assert "never" not in running.out
 
@@ -108,7 +108,7 @@ def test_scaling_touches_no_other_dyno(hsup: Hsup, shop: App) -> None:
     running.wait_for("born$", count=4)
     assert before < hsup.sleepers(4)
     shop.scale(web=1)
-    running.wait_for(r"hsup\[web\.[23]\]: Process exited", count=2)
+    running.wait_for(r"heroku\[web\.[23]\]: Process exited", count=2)
     left = hsup.sleepers()
     assert len(left) == 2
     assert len(left & before) == 1
@@ -125,7 +125,7 @@ def test_a_rollback_brings_back_what_was(hsup: Hsup, shop: App) -> None:
     running.wait_for("second bad$")
     shop.release(config={"NAME": "good"}, processes=first, description="Rollback to v1")
     running.wait_for("first good$", count=2)
-    running.wait_for("Release v3 of shop")
+    running.wait_for("Release v3 created")
     assert running.stop() == 0
 
 
@@ -162,10 +162,10 @@ def test_an_application_without_a_release_code_or_dyno_is_waited_for(hsup: Hsup,
     running = hsup.start()
     running.wait_for("There is no release yet, waiting for one")
     shop.release(slug=None, config={"A": "1"}, description="Initial release")
-    running.wait_for("Release v1 of shop")
+    running.wait_for("Release v1 created")
     shop.scale(web=0)
     shop.release(processes={"web": hsup.born})
-    running.wait_for("Release v2 of shop")
+    running.wait_for("Release v2 created")
     shop.scale(web=1)
     running.wait_for("born$")
     shop.scale(web=0)

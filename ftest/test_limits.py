@@ -73,7 +73,7 @@ def test_a_run_that_takes_too_much_memory_is_killed_and_that_is_told(hsup: Hsup)
 def test_the_greed_of_one_dyno_does_not_disturb_another(hsup: Hsup) -> None:
     hsup.procfile(good=hsup.born, bad=GREEDY)
     running = hsup.start()
-    running.wait_for(r"hsup\[bad\.1\]: Process exited with status 137")
+    running.wait_for(r"heroku\[bad\.1\]: Process exited with status 137")
     assert running.stop() == 0
     assert running.count("good.*born$") == 1
 

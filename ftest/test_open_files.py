@@ -96,7 +96,8 @@ def test_that_the_limit_is_lowered_costs_no_dyno_and_no_end(hsup: Hsup, number: 
     _, hard = resource.prlimit(running.child.pid, resource.RLIMIT_NOFILE)
     resource.prlimit(running.child.pid, resource.RLIMIT_NOFILE, (number, hard))
     os.kill(worker, signal.SIGKILL)
-    running.wait_for(rf"worker\.1\]: Cannot start: .*{re.escape(REMEDY)}$", count=2)
+    running.wait_for(r"heroku\[worker\.1\]: Error R99 \(Platform error\) -> ", count=2)
+    running.wait_for(rf"hsup\[worker\.1\]: Cannot start: .*{re.escape(REMEDY)}$", count=2)
     assert len(hsup.sleepers(2)) == 2
     resource.prlimit(running.child.pid, resource.RLIMIT_NOFILE, (hard, hard))
     running.wait_for("born$", count=4)

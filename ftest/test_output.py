@@ -27,12 +27,12 @@ def test_a_line_has_the_time_the_dyno_and_the_text(hsup: Hsup) -> None:
     done = oneshot(hsup, one="echo 'hello  world'")
     assert re.search(rf"^{TIME} app\[one\.1\]: hello  world$", done.text, re.MULTILINE)
     assert re.search(
-        rf"^{TIME} hsup\[one\.1\]: Starting process with command `echo 'hello  world'`$",
+        rf"^{TIME} heroku\[one\.1\]: Starting process with command `echo 'hello  world'`$",
         done.text,
         re.MULTILINE,
     )
     for line in done.text.splitlines():
-        assert re.match(rf"{TIME} (app|hsup)\[[^\]]+\]: ", line), line
+        assert re.match(rf"{TIME} (app|heroku|hsup)\[[^\]]+\]: ", line), line
     assert re.fullmatch(r"(hsup: building .*\n)*", done.message)  # where that takes long
 
 
@@ -120,7 +120,7 @@ def test_raw_is_the_bytes_of_each_stream_on_its_own(hsup: Hsup) -> None:
 def test_raw_events_have_the_dyno_too(hsup: Hsup) -> None:
     done = oneshot(hsup, "--log-format", "raw", one="exit 3")
     assert done.out == b""
-    assert "hsup[one.1]: Process exited with status 3" in done.message
+    assert "heroku[one.1]: Process exited with status 3" in done.message
 
 
 def test_json_has_one_object_a_line(hsup: Hsup) -> None:
@@ -128,7 +128,9 @@ def test_json_has_one_object_a_line(hsup: Hsup) -> None:
     objects = json_lines(done.text)
     of_all = {"time", "source", "dyno", "stream", "app", "release", "message"}
     of_hsup = of_all | {"event", "state", "status", "code"}
-    assert all(set(one) == (of_hsup if one["source"] == "hsup" else of_all) for one in objects)
+    of_dyno = [one for one in objects if "event" not in one]
+    assert all(set(one) == of_all for one in of_dyno)
+    assert all(set(one) >= of_hsup for one in objects if one not in of_dyno)
     of_dynos = [one for one in objects if one["dyno"] == "one.1"]
     assert {one["release"] for one in of_dynos} == {"v1"}
     assert all(one["app"] for one in of_dynos)
@@ -139,19 +141,20 @@ def test_json_has_one_object_a_line(hsup: Hsup) -> None:
     seen = {(one["source"], one["dyno"], one["stream"], one["message"]) for one in objects}
     assert ("app", "one.1", "stdout", 'a "b" ü') in seen
     assert ("app", "one.1", "stderr", "c") in seen
-    assert any(one[0] == "hsup" and one[3] == "Process exited with status 0" for one in seen)
+    assert ("heroku", "one.1", "stdout", "Process exited with status 0") in seen
+    assert ("app", "api", "stdout", "Release v1 created") in seen
 
 
 def test_json_has_lines_that_are_no_text_as_they_are_too(hsup: Hsup) -> None:
     done = oneshot(hsup, "--log-format", "json", one=r"printf 'a\377b\n'")
-    (line,) = [one for one in json_lines(done.text) if one["source"] == "app"]
+    (line,) = [one for one in json_lines(done.text) if "event" not in one]
     assert (line["message"], line["base64"]) == ("a\N{REPLACEMENT CHARACTER}b", "Yf9i")
     assert done.out.isascii()
 
 
 def test_json_survives_invalid_utf_8_and_control_characters(hsup: Hsup) -> None:
     done = oneshot(hsup, "--log-format", "json", one=r"printf 'a\377\000\033[1m\tb\n'")
-    messages = [one["message"] for one in json_lines(done.text) if one["source"] == "app"]
+    messages = [one["message"] for one in json_lines(done.text) if "event" not in one]
     assert len(messages) == 1
     assert messages[0].startswith("a")
     assert messages[0].endswith("\tb")

@@ -34,7 +34,7 @@ def test_a_line_that_is_gone_stops_its_dyno(hsup: Hsup) -> None:
     running = hsup.start()
     running.wait_for("born$", count=2)
     hsup.procfile(one=hsup.born)
-    running.wait_for(r"hsup\[two\.1\]: Process exited with status 143")
+    running.wait_for(r"heroku\[two\.1\]: Process exited with status 143")
     assert running.stop() == 0
     assert running.count(r"app\[one\.1\]: born$") == 1
 
@@ -112,7 +112,7 @@ def test_quantities_of_app_json_scale_where_they_are_asked_for(hsup: Hsup) -> No
     running.wait_for("born$", count=3)
     formation(hsup, one=3, two=0)
     running.wait_for(r"app\[one\.3\]: born$")
-    running.wait_for(r"hsup\[two\.1\]: Process exited with status 143")
+    running.wait_for(r"heroku\[two\.1\]: Process exited with status 143")
     assert running.stop() == 0
     assert running.count("born$") == 4
 

@@ -9,7 +9,7 @@ import pytest
 
 from ftest.program import PATIENCE, Hsup, process
 
-CRASHED = r"hsup\[one\.1\]: State changed from (up|starting) to crashed"
+CRASHED = r"heroku\[one\.1\]: State changed from (up|starting) to crashed"
 #: A program that becomes a daemon, as man 7 daemon describes it.
 DETACH = """\
 import os, time
@@ -39,9 +39,9 @@ def test_an_exit_is_told_with_its_status(hsup: Hsup) -> None:
     hsup.procfile(one="exit 3")
     running = hsup.start()
     running.wait_for("State changed from up to crashed")
-    exited = r"^\S+ hsup\[one\.1\]: Process exited with status 3$"
-    assert running.count(r"^\S+ hsup\[one\.1\]: Starting process with command `exit 3`$") >= 1
-    assert running.count(r"^\S+ hsup\[one\.1\]: State changed from starting to up$") >= 1
+    exited = r"^\S+ heroku\[one\.1\]: Process exited with status 3$"
+    assert running.count(r"^\S+ heroku\[one\.1\]: Starting process with command `exit 3`$") >= 1
+    assert running.count(r"^\S+ heroku\[one\.1\]: State changed from starting to up$") >= 1
     assert running.count(exited) >= 1
     order = running.out.index("Process exited with status 3"), running.out.index("up to crashed")
     assert order == tuple(sorted(order))
@@ -57,7 +57,7 @@ def test_a_clean_exit_is_followed_by_a_restart_too(hsup: Hsup) -> None:
 def test_a_signal_is_told_as_a_shell_would(hsup: Hsup) -> None:
     hsup.procfile(one="kill -KILL $$")
     running = hsup.start()
-    running.wait_for(r"hsup\[one\.1\]: Process exited with status 137")
+    running.wait_for(r"heroku\[one\.1\]: Process exited with status 137")
 
 
 def test_a_dyno_that_somebody_kills_is_started_again(hsup: Hsup) -> None:
@@ -137,7 +137,7 @@ def test_a_program_that_detaches_itself_is_told_apart_from_one_that_ends(hsup: H
     running = hsup.start()
     running.wait_for(r"hsup\[daemon\.1\]: Warning: the command moved to the background, and hsup")
     running.wait_for(r"hsup\[short\.1\]: Notice: the command ended within a second, without an")
-    running.wait_for(r"hsup\[(daemon|short|late)\.1\]: Starting process", count=8)
+    running.wait_for(r"heroku\[(daemon|short|late)\.1\]: Starting process", count=8)
     assert running.stop() == 0
     assert running.count("Warning: the command moved") == 1
     assert running.count("Notice: the command ended within") == 1

@@ -214,6 +214,9 @@ def test_a_slug_of_another_checksum_is_refused(hsup: Hsup) -> None:
     assert "Error R17 (Checksum error)" in done.message
     assert expected in done.message
     assert actual in done.message
+    text = "Error R17 (Checksum error) -> Checksum does match expected value."
+    line = f" heroku[supervisor]: {text} Expected: {expected} Actual: {actual}\n"
+    assert line in hsup.call("start", "--oneshot").text
     hsup.release(Slug=str(slug), SlugChecksum=actual, Processes=[process("one", "./hello")])
     assert hsup.call("run", "./hello").status == 0
 

@@ -26,8 +26,8 @@ def test_sigterm_stops_all_and_ends_with_zero(hsup: Hsup) -> None:
     running.wait_for("born$", count=2)
     assert running.stop(signal.SIGTERM) == 0
     for dyno in ("one.1", "two.1"):
-        assert f"hsup[{dyno}]: Stopping all processes with SIGTERM\n" in running.out
-        assert f"hsup[{dyno}]: Process exited with status 143\n" in running.out
+        assert f"heroku[{dyno}]: Stopping all processes with SIGTERM\n" in running.out
+        assert f"heroku[{dyno}]: Process exited with status 143\n" in running.out
 
 
 def test_sigint_stops_all_and_ends_with_130(hsup: Hsup) -> None:
@@ -35,7 +35,7 @@ def test_sigint_stops_all_and_ends_with_130(hsup: Hsup) -> None:
     running = hsup.start()
     running.wait_for("born$")
     assert running.stop(signal.SIGINT) == 130
-    assert "hsup[one.1]: Process exited with status 143\n" in running.out
+    assert "heroku[one.1]: Process exited with status 143\n" in running.out
     assert "Traceback" not in running.err
 
 
@@ -46,7 +46,7 @@ def test_a_dyno_that_ignores_sigterm_is_killed_after_the_grace(hsup: Hsup) -> No
     before = time.monotonic()
     assert running.stop() == 1
     assert 0.9 < time.monotonic() - before < WAIT_SECONDS
-    assert "hsup[one.1]: Process exited with status 137\n" in running.out
+    assert "heroku[one.1]: Process exited with status 137\n" in running.out
 
 
 def test_dynos_are_stopped_side_by_side(hsup: Hsup) -> None:

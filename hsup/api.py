@@ -499,19 +499,25 @@ class Checked(NamedTuple):
 
 #: Replaces a dyno's name in lines that concern no single dyno.
 SUPERVISOR = "supervisor"
+#: Replaces it in lines about what a person or a source has caused, as on the platform.
+API = "api"
+
+_NO_FACTS: Mapping[str, object] = MappingProxyType({})
 
 
 class LogEvent(NamedTuple):
     """The meaning of a line of hsup's own, for programs.
 
-    `name` is the name of the event: `state_changed`, `exited`, `starting`, `stopping`,
-    `killing`, `adopted`, `error`, `release_received`, `release_rejected`, `source_failed`,
-    `supervisor_started`, `supervisor_stopping`, `preparing` and `fetching` for a release that
-    takes long, `metrics`, and `warning` or `notice` for everything else.
+    `name` is the name of the event: `state_changed`, `exited`, `starting`, `restarting`,
+    `stopping`, `killing`, `adopted`, `error`, `release_received`, `config_set`,
+    `config_removed`, `deployed`, `scaled`, `release_phase_started`, `release_phase_failed`,
+    `release_rejected`, `source_failed`, `supervisor_started`, `supervisor_stopping`,
+    `preparing` and `fetching` for a release that takes long, `metrics`, and `warning` or `notice`
+    for everything else.
     `state` is the new state of a dyno, in the platform's words; `status` is its exit
     status, as in a shell; `code` is the platform's code for an error, for example R15. `of` is
-    the value of `hsup.events` that the line tells, the Measurement or the LoadAverages of
-    `metrics`, None if there is none.
+    the value of `hsup.events` that the line tells, None if there is none. `facts` are what else
+    the line says, by name: texts, numbers, and lists and mappings of these.
     """
 
     name: str
@@ -519,6 +525,7 @@ class LogEvent(NamedTuple):
     status: int | None = None
     code: str | None = None
     of: object = None
+    facts: Mapping[str, object] = _NO_FACTS
 
 
 class LogBatch(NamedTuple):
@@ -531,12 +538,14 @@ class LogBatch(NamedTuple):
     together have more than 8 MiB of unfinished lines. It is cut between UTF-8
     characters.
 
-    `time` is when hsup read them, in nanoseconds since the epoch. `source` is
-    `app` for a dyno's own output, `hsup` for hsup's own lines, and `heroku` for runtime
-    metrics, which are as the platform writes them; `dyno` is
-    `web.1`, or `supervisor`; `stream` is `stdout` or `stderr`. `app` and `release`
-    are the application and the version that the dyno was started with, None as long
-    as there is no release; `event` is the meaning of a line of hsup's own.
+    `time` is when hsup read them, in nanoseconds since the epoch. `event` is the
+    meaning of a line of hsup's own, None for what a dyno wrote: this alone
+    distinguishes them. `source` and `dyno` are the platform's where it has such a line: `app`
+    and `web.1` for what a dyno wrote, `heroku` and `web.1` for what happened to it, `app` and
+    `api` for what a person or a source has caused. For what the platform does not say, `source`
+    is `hsup`, and `dyno` is `web.1`, or `supervisor` if the line is about no single dyno.
+    `stream` is `stdout` or `stderr`. `app` and `release` are the application and the version
+    that the dyno was started with, None as long as there is no release.
     """
 
     time: int

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hsup.model import Fault, Release
+    from hsup.model import Fault, PlatformError, Release
 
 
 class HsupError(Exception):
@@ -16,8 +16,8 @@ class HsupError(Exception):
     """
 
     exit_code = 1
-    #: The platform's code for the error, for example R17, if it has one.
-    code: str | None = None
+    #: What the platform says of the error, if it knows it.
+    platform_error: PlatformError | None = None
     #: Whether a plugin is at fault: its contract does not let it raise this.
     is_mistake = False
 
@@ -28,6 +28,11 @@ class HsupError(Exception):
     def __str__(self) -> str:
         text = super().__str__()
         return f"{text}; {self.hint}" if self.hint else text
+
+    @property
+    def code(self) -> str | None:
+        """Return the platform's code for the error, for example R17, if it has one."""
+        return None if self.platform_error is None else self.platform_error.code
 
     def put_before(self, subject: str) -> None:
         """Begin the text with the option, the variable or the file whose value is at fault."""
@@ -89,6 +94,11 @@ class DynoStartError(DriverError):
         super().__init__(text, hint=hint)
         self.exit_code = exit_code
 
+    @property
+    def is_of_command(self) -> bool:
+        """Tell whether the command is at fault: another attempt fails, too."""
+        return self.exit_code in {126, 127}
+
 
 class ReleaseFailed(HsupError):
     """The release phase failed; `exit_code` is its exit status."""
@@ -103,7 +113,7 @@ class DrainError(HsupError):
 
     `taken_lines` is how many lines at the beginning of the block it has all the same, those that
     tell of losses included. `retry_seconds` is when it asked to be tried again, None if it did
-    not say.
+    not say. `code` is the platform's, L14 for a certificate that cannot be trusted.
     """
 
     def __init__(
@@ -116,7 +126,10 @@ class DrainError(HsupError):
         retry_seconds: float | None = None,
     ) -> None:
         super().__init__(text, hint=hint)
-        self.code = code
+        if code is not None:
+            from hsup.model import PlatformError  # errors are imported before values
+
+            self.platform_error = PlatformError(code, text)
         self.taken_lines = taken_lines
         self.retry_seconds = retry_seconds
 

@@ -11,15 +11,25 @@ from hsup.lifecycle import State
 from hsup.model import Address, DynoName, ExitStatus, Release
 
 
+class Scale(NamedTuple):
+    """How many dynos of a process type there are to be, and their size, None if none is known."""
+
+    quantity: int
+    size: str | None = None
+
+
 class ReleaseReceived(NamedTuple):
     """A source gave a release that the supervisor is about to run.
 
     `ports` has the names of the dynos that it will have, and the port of each, None if the release
-    sets that itself.
+    sets that itself; `formation` has the scale of all its process types. `previous` is what was
+    received before, without what was before that, None for the first release of a start.
     """
 
     release: Release
     ports: Mapping[str, int | None] = MappingProxyType({})
+    formation: Mapping[str, Scale] = MappingProxyType({})
+    previous: ReleaseReceived | None = None
 
 
 class ReleaseRejected(NamedTuple):
@@ -47,9 +57,9 @@ class SourceFailed(NamedTuple):
 class DynoStateChanged(NamedTuple):
     """A dyno changed its state; `reason` says why a start failed.
 
-    A dyno that is up has an `address`, and a `pid` if it is a process of this machine. One that
-    has ended has the `status` of its end, and if it will be started again, the delay until then:
-    `restart_seconds`.
+    `code` is then the platform's code, unless the command is at fault. A dyno that is up has an
+    `address`, and a `pid` if it is a process of this machine. One that has ended has the `status`
+    of its end, and if it will be started again, the delay until then: `restart_seconds`.
     """
 
     dyno: DynoName
@@ -60,6 +70,7 @@ class DynoStateChanged(NamedTuple):
     address: Address | None = None
     status: ExitStatus | None = None
     restart_seconds: float | None = None
+    code: str | None = None
 
 
 class DynoExited(NamedTuple):

@@ -245,6 +245,17 @@ class Address(NamedTuple):
     port: int
 
 
+class PlatformError(NamedTuple):
+    """What the platform says of an error: its code, for example R17, and its line to the letter.
+
+    `facts` are the values in the line, by name.
+    """
+
+    code: str
+    line: str
+    facts: Mapping[str, str] = NO_VARIABLES
+
+
 class Fault(NamedTuple):
     """One thing that is wrong with the input of a source.
 

@@ -112,6 +112,18 @@ def named(name: str) -> Size:
     return size
 
 
+def platform_spelling(name: str) -> str:
+    """Return the name of a size as the platform's log has it: `Standard-1X`, `Performance-L-RAM`.
+
+    A name that the platform does not know is returned as it is.
+    """
+    size = known(name)
+    if size is None:
+        return name
+    family, *rest = size.name.split("-")
+    return "-".join((family.capitalize(), *map(str.upper, rest)))
+
+
 def default_size(environ: Mapping[str, str], variable: str) -> Size:
     """Return the size of dynos without a size of their own, from a driver's variable.
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsup.errors import DynoStartError, UsageError
-from hsup.sizes import SIZES, Size, cpu_set, default_size, named
+from hsup.sizes import SIZES, Size, cpu_set, default_size, named, platform_spelling
 
 VARIABLE = "FROB_DYNO_SIZE"
 GIB = 1024**3
@@ -53,6 +53,23 @@ def test_buildpacks_come_to_the_web_concurrency_of_the_platform(name: str, proce
     size = SIZES[name]
     nproc = len(cpu_set(size, range(64), 0))
     assert min(nproc * 2 + 1, size.memory // 1024**2 // 256) == processes
+
+
+@pytest.mark.parametrize(
+    ("name", "spelling"),
+    [
+        ("eco", "Eco"),
+        ("standard-1x", "Standard-1X"),
+        ("STANDARD-2x", "Standard-2X"),
+        ("1x", "Standard-1X"),
+        ("hobby", "Basic"),
+        ("performance-l-ram", "Performance-L-RAM"),
+        ("private-memory-2xl", "Private-2XL"),
+        ("one-of-another-platform", "one-of-another-platform"),
+    ],
+)
+def test_a_size_is_spelled_as_in_the_platforms_log(name: str, spelling: str) -> None:
+    assert platform_spelling(name) == spelling
 
 
 def test_there_is_no_performance_s() -> None:

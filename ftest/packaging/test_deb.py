@@ -118,7 +118,7 @@ def test_an_application_is_run_reloaded_and_stopped(
 ) -> None:
     enable(machine, packages[0], release)
     assert eventually(lambda: f"| dyno of {USERS[release]}" in machine.log())
-    assert re.search(r"Release v\d+ of shop\n", machine.log())
+    assert re.search(r"Release v\d+ created\n", machine.log())
     machine.run(f"systemctl reload {UNIT}")
     release(machine, "2000.1")
     machine.sleeper("2000.1")

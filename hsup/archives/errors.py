@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hsup.errors import DriverError
+from hsup.model import PlatformError
 
 
 class SlugError(DriverError):
@@ -31,8 +32,6 @@ class HostileSlug(SlugError):
 class ChecksumError(SlugError):
     """The archive is not the one that the release was made with: the platform's R17."""
 
-    code = "R17"
-
     def __init__(self, expected: str, actual: str, *, hint: str) -> None:
         self.expected, self.actual = expected, actual
         # The platform's text to the letter, its missing "not" included.
@@ -41,3 +40,5 @@ class ChecksumError(SlugError):
             f"Expected: SHA256:{expected} Actual: SHA256:{actual}"
         )
         super().__init__(text, hint=hint)
+        facts = {"expected": f"SHA256:{expected}", "actual": f"SHA256:{actual}"}
+        self.platform_error = PlatformError("R17", text, facts)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from hsup.api import SUPERVISOR, LogEvent
 from hsup.cli.components import Components
 from hsup.model import Release
+from hsup.output.lines import LOGPLEX, PLATFORM
 from hsup.output.logs import LogRouter
 
 if TYPE_CHECKING:
@@ -57,7 +58,10 @@ class Draining:
         )
 
     def _say(self, text: str, event: LogEvent) -> None:
-        self._router.say(SUPERVISOR, text, event)
+        if event.code is None:
+            self._router.say(SUPERVISOR, text, event)
+        else:
+            self._router.say(LOGPLEX, text, event, PLATFORM)
 
 
 def undelivered_text(one: Undelivered) -> str:

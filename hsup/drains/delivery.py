@@ -55,7 +55,8 @@ class LineReader(Protocol):
 class Delivery:
     """Delivers what a reader gives to a drain, and counts what is lost.
 
-    `say` gets lines about failures and their end, which begin with `name`.
+    `say` gets lines about failures and their end, which begin with `name`, or are the platform's
+    if their event has a code.
     """
 
     def __init__(
@@ -171,9 +172,10 @@ class Delivery:
 
     def _fail(self, error: DrainError) -> None:
         if self._outage.fail(str(error), time.monotonic(), self._losses.total):
-            kind = "warning" if error.code is None else "error"
-            text = f"{self.name}: {error}" if error.code is None else str(error)
-            self._say(f"Warning: {text}", LogEvent(kind, code=error.code))
+            if error.code is None:
+                self._say(f"Warning: {self.name}: {error}", LogEvent("warning"))
+            else:
+                self._say(str(error), LogEvent("error", code=error.code))
 
     def _recover(self) -> None:
         self._note_dropped()

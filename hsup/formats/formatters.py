@@ -68,7 +68,7 @@ class PlainFormatter:
     def __call__(self, batch: LogBatch, *, goes_on: bool = False) -> bytes:
         """Return what is printed for a batch."""
         self._width = max(self._width, len(batch.dyno))
-        mark = b"|" if batch.source == "app" else b"*"
+        mark = b"|" if batch.event is None else b"*"
         prefix = batch.dyno.ljust(self._width).encode() + b" " + mark
         if self._paint:
             prefix = self._paint(batch, prefix)
@@ -100,7 +100,7 @@ class RawWithNotices:
 
     def __call__(self, batch: LogBatch, *, goes_on: bool = False) -> bytes:
         """Return what is printed for a batch."""
-        form = self._of_dynos if batch.source == "app" else self._of_others
+        form = self._of_dynos if batch.event is None else self._of_others
         return form(batch, goes_on=goes_on)
 
 

@@ -18,7 +18,7 @@ class Paint:
     def __call__(self, batch: LogBatch, prefix: bytes) -> bytes:
         """Return a prefix in the colour of the batch's dyno."""
         colour = _HSUP_COLOUR
-        if batch.source == "app":
+        if batch.event is None:
             used = len(self._colours)
             colour = self._colours.setdefault(batch.dyno, _COLOURS[used % len(_COLOURS)])
         return b"\x1b[%dm%b\x1b[0m" % (colour, prefix)

@@ -11,7 +11,7 @@ import struct
 import termios
 import time
 import tty
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from select import PIPE_BUF
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -144,9 +144,13 @@ class CountsTaken(Protocol):
 
 
 class LogRouter:
-    """Passes each batch to every sink, and stops reading from dynos while one is full."""
+    """Passes each batch to every sink, and stops reading from dynos while one is full.
 
-    def __init__(self, sinks: Sequence[LogSink]) -> None:
+    `now` returns the time in nanoseconds since the epoch.
+    """
+
+    def __init__(self, sinks: Sequence[LogSink], now: Callable[[], int] = time.time_ns) -> None:
+        self.now = now
         self.unfinished = Unfinished()
         #: Where lines are kept for others than the sinks, if there are any.
         self.backlog: Backlog | None = None
@@ -219,8 +223,10 @@ class LogRouter:
         """Return the application and the release that a dyno runs, None if unknown."""
         return self._releases.get(dyno, (None, None))
 
-    def say(self, dyno: str, text: str, event: LogEvent | None = None) -> None:
-        """Add a line of hsup's own about a dyno.
+    def say(
+        self, dyno: str, text: str, event: LogEvent | None = None, source: str = "hsup"
+    ) -> None:
+        """Add a line of hsup's own about a dyno; `source` says in whose words, see LogBatch.
 
         While no one reads, lines beyond UNREAD_BYTES are only counted.
         """
@@ -234,8 +240,8 @@ class LogRouter:
         app, release = self.release_of(dyno)
         self.publish(
             LogBatch(
-                time=time.time_ns(),
-                source="hsup",
+                time=self.now(),
+                source=source,
                 dyno=dyno,
                 stream="stdout",
                 lines=lines,
@@ -387,7 +393,7 @@ class StreamReader:
 
     def _batch(self, lines: bytes, *, is_partial: bool) -> LogBatch:
         return LogBatch(
-            time=time.time_ns(),
+            time=self._router.now(),
             source="app",
             dyno=self._dyno,
             stream=self._stream,

@@ -7,9 +7,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from hsup.api import LogBatch, LogEvent
-
-#: What the platform calls itself where it says that lines are lost.
-_LOGPLEX = "logplex"
+from hsup.output.lines import LOGPLEX, PLATFORM
 
 #: The platform's texts: logplex, and log-shuttle's logplex_formatter.go for L12 and L13.
 _TEXTS = {
@@ -37,7 +35,7 @@ def told(loss: Loss) -> LogBatch:
     text = _TEXTS[loss.code].format(loss.line_count, _stamp(loss))
     event = LogEvent("error", code=loss.code, of=loss)
     lines = f"{text}\n".encode()
-    return LogBatch(time.time_ns(), "heroku", _LOGPLEX, "stdout", lines, event=event)
+    return LogBatch(time.time_ns(), PLATFORM, LOGPLEX, "stdout", lines, event=event)
 
 
 def _stamp(loss: Loss) -> str:

@@ -1,10 +1,13 @@
-"""The lines that hsup adds to the log, in the platform's words."""
+"""The lines that hsup adds to the log: the platform's words where it has some, to the byte.
+
+The lines of the platform that need what hsup does not know yet belong here, too: `Process running
+mem=…` before R14 and R15, which needs a measurement, and R10 and R13.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from hsup.api import SUPERVISOR, LogEvent
+from hsup.api import API, SUPERVISOR, LogEvent
+from hsup.errors import HsupError
 from hsup.events import (
     HOOKS,
     DynoExited,
@@ -13,23 +16,19 @@ from hsup.events import (
     ReleaseReceived,
     ReleaseRejected,
     SourceFailed,
-    Supervision,
     SupervisorStarted,
     SupervisorStopping,
 )
 from hsup.lifecycle import State
 from hsup.model import Command, DynoName, ExitStatus
+from hsup.output import causes
+from hsup.output.lines import PLATFORM, Line
 
+#: What hsup cannot start a dyno for, unless its command is at fault.
+PLATFORM_ERROR_CODE = "R99"
 
-class Line(NamedTuple):
-    """A line of hsup's own: its text for people, its event for programs."""
-
-    text: str
-    event: LogEvent
-
-
-STOPPING = Line("Stopping all processes with SIGTERM", LogEvent("stopping"))
-KILLING = Line("Stopping remaining processes with SIGKILL", LogEvent("killing"))
+STOPPING = Line("Stopping all processes with SIGTERM", LogEvent("stopping"), PLATFORM)
+KILLING = Line("Stopping remaining processes with SIGKILL", LogEvent("killing"), PLATFORM)
 ADOPTED = Line("Adopted a process left running by a previous hsup", LogEvent("adopted"))
 DETACHED = Line(
     "Warning: the command moved to the background, and hsup ended what it left; "
@@ -46,8 +45,17 @@ ENDED_AT_ONCE = Line(
 )
 EXIT_TIMEOUT, EXIT_TIMEOUT_CODE = "Error R12 (Exit timeout) -> ", "R12"
 OUT_OF_MEMORY = "Error R15 (Memory quota vastly exceeded)"
-_OUT_OF_MEMORY = Line(OUT_OF_MEMORY, LogEvent("error", code="R15"))
-_KILLED = Line("Stopping process with SIGKILL", LogEvent("killing"))
+_OUT_OF_MEMORY = Line(OUT_OF_MEMORY, LogEvent("error", code="R15"), PLATFORM)
+_KILLED = Line("Stopping process with SIGKILL", LogEvent("killing"), PLATFORM)
+_RESTARTING = Line("Restarting", LogEvent("restarting"), PLATFORM)
+_NOT_LAUNCHED = Line(
+    "Error R99 (Platform error) -> Failed to launch the dyno within 10 seconds",
+    LogEvent("error", code=PLATFORM_ERROR_CODE),
+    PLATFORM,
+)
+
+#: Events about no single dyno that the platform has no words for.
+_OwnSupervision = ReleaseRejected | SourceFailed | SupervisorStarted | SupervisorStopping
 
 #: The platform has fewer states, and does not mention a new dyno.
 _PLATFORM_STATES = {
@@ -65,8 +73,10 @@ _PLATFORM_STATES = {
 
 def starting(command: Command) -> Line:
     """Return the line for a dyno that is about to run a command."""
-    how = f"command `{command}`" if command.words else "the image's default command"
-    return Line(f"Starting process with {how}", LogEvent("starting"))
+    if not command.words:
+        return Line("Starting process with the image's default command", LogEvent("starting"))
+    event = LogEvent("starting", facts={"command": str(command)})
+    return Line(f"Starting process with command `{command}`", event, PLATFORM)
 
 
 def warning(text: str) -> Line:
@@ -83,11 +93,20 @@ def waiting_for_port(port: int | None, holder: DynoName | None) -> Line:
 def exit_timeout(grace_seconds: float) -> Line:
     """Return the line for a dyno that did not end in time."""
     text = f"At least one process failed to exit within {grace_seconds:g} seconds of SIGTERM"
-    return Line(f"{EXIT_TIMEOUT}{text}", LogEvent("error", code=EXIT_TIMEOUT_CODE))
+    event = LogEvent("error", code=EXIT_TIMEOUT_CODE, facts={"grace_seconds": grace_seconds})
+    return Line(f"{EXIT_TIMEOUT}{text}", event, PLATFORM)
+
+
+def platform_error(error: HsupError) -> tuple[Line, ...]:
+    """Return the platform's line for an error, none if it knows no such error."""
+    known = error.platform_error
+    if known is None:
+        return ()
+    return (Line(known.line, LogEvent("error", code=known.code, facts=known.facts), PLATFORM),)
 
 
 def narrate(event: Event) -> tuple[str, tuple[Line, ...]]:
-    """Return the subject of an event, a dyno or the supervisor, and its lines."""
+    """Return the subject of an event, a dyno, `api` or the supervisor, and its lines."""
     about, lines = _narrated(event)
     return about, tuple(one._replace(event=one.event._replace(of=event)) for one in lines)
 
@@ -98,14 +117,19 @@ def _narrated(event: Event) -> tuple[str, tuple[Line, ...]]:
             return str(event.dyno), _state_changed(event)
         case DynoExited():
             return str(event.dyno), _exited(event.status)
-        case _:
-            return SUPERVISOR, (Line(_supervision(event), _supervision_event(event)),)
-
-
-def _supervision(event: Supervision) -> str:
-    match event:
         case ReleaseReceived():
-            return f"Release {event.release}"
+            return API, tuple(causes.received(event))
+        case _:
+            line = Line(_supervision(event), _supervision_event(event))
+            return SUPERVISOR, (*_errors_before(event), line)
+
+
+def _errors_before(event: _OwnSupervision) -> tuple[Line, ...]:
+    return platform_error(event.error) if isinstance(event, ReleaseRejected) else ()
+
+
+def _supervision(event: _OwnSupervision) -> str:
+    match event:
         case ReleaseRejected():
             return f"Release rejected, {_after_rejection(event)}: {event.error}"
         case SourceFailed():
@@ -130,7 +154,7 @@ def _source_failure(event: SourceFailed) -> str:
     return "Cannot fetch a newer release, keeping the current one"
 
 
-def _supervision_event(event: Supervision) -> LogEvent:
+def _supervision_event(event: _OwnSupervision) -> LogEvent:
     """Return the event, named after its hook, with the platform's error code if any."""
     code = event.error.code if isinstance(event, ReleaseRejected | SourceFailed) else None
     return LogEvent(HOOKS[type(event)].removeprefix("hsup_"), code=code)
@@ -139,14 +163,25 @@ def _supervision_event(event: Supervision) -> LogEvent:
 def _exited(status: ExitStatus) -> tuple[Line, ...]:
     """Return the lines for an exit, without `Process running mem=…`, which needs a measurement."""
     event = LogEvent("exited", status=status.status)
-    line = Line(f"Process exited with status {status.status}", event)
+    line = Line(f"Process exited with status {status.status}", event, PLATFORM)
     return (_OUT_OF_MEMORY, _KILLED, line) if status.out_of_memory else (line,)
 
 
 def _state_changed(event: DynoStateChanged) -> tuple[Line, ...]:
     before, after = _PLATFORM_STATES[event.before], _PLATFORM_STATES[event.after]
-    reason = (Line(f"Cannot start: {event.reason}", LogEvent("error")),) if event.reason else ()
+    others = _failed_start(event)
+    if event.after is State.RESTARTING:
+        others = (*others, _RESTARTING)
     if not before or before == after:
-        return reason
-    text = f"State changed from {before} to {after}"
-    return (*reason, Line(text, LogEvent("state_changed", state=after)))
+        return others
+    changed = LogEvent("state_changed", state=after, facts={"previous_state": before})
+    return (*others, Line(f"State changed from {before} to {after}", changed, PLATFORM))
+
+
+def _failed_start(event: DynoStateChanged) -> tuple[Line, ...]:
+    """Return the lines for a start that has failed: the platform's, and hsup's with the cause."""
+    if not event.reason:
+        return ()
+    cause = LogEvent("error", facts={"reason": event.reason})
+    line = Line(f"Cannot start: {event.reason}", cause)
+    return (_NOT_LAUNCHED, line) if event.code == PLATFORM_ERROR_CODE else (line,)

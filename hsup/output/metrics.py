@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from hsup.api import LoadAverages, LogEvent, Measurement
-from hsup.formats.figures import figures
-from hsup.output.messages import Line
+from hsup.output.lines import PLATFORM, Line
 
 #: The name of the event of these lines.
 METRICS = "metrics"
@@ -24,7 +25,7 @@ _UNITS = {
 def load_line(dyno: str, identity: str, load: LoadAverages) -> Line:
     """Return the line for the load of a dyno; `identity` is that of `heroku.APP.UUID`."""
     samples = " ".join(f"sample#{name}={value:.2f}" for name, value in load._asdict().items())
-    return Line(f"{_origin(dyno, identity)} {samples}", LogEvent(METRICS, of=load))
+    return Line(f"{_origin(dyno, identity)} {samples}", _event(load), PLATFORM)
 
 
 def memory_line(dyno: str, identity: str, measured: Measurement) -> Line | None:
@@ -37,7 +38,19 @@ def memory_line(dyno: str, identity: str, measured: Measurement) -> Line | None:
         for name, unit in _UNITS.items()
         if name in known
     )
-    return Line(f"{_origin(dyno, identity)} {samples}", LogEvent(METRICS, of=measured))
+    return Line(f"{_origin(dyno, identity)} {samples}", _event(measured), PLATFORM)
+
+
+def figures(value: LoadAverages | Measurement) -> Mapping[str, float]:
+    """Return what is known, by the platform's names: bytes, pages, seconds, numbers of threads."""
+    known = value._asdict()
+    if isinstance(value, Measurement):
+        known = {"memory_total": value.memory_total, **known}
+    return {name: one for name, one in known.items() if one is not None}
+
+
+def _event(value: LoadAverages | Measurement) -> LogEvent:
+    return LogEvent(METRICS, facts={METRICS: figures(value)})
 
 
 def _origin(dyno: str, identity: str) -> str:

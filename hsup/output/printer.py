@@ -112,7 +112,7 @@ class ScreenPrinter(Printer):
 
     def write(self, batch: LogBatch) -> None:
         """Print a batch; hold what hsup says before it has announced the dynos."""
-        if self._has_announced or batch.source != "hsup":
+        if self._has_announced or batch.event is None:
             self.print_held()
             super().write(batch)
             return
@@ -190,7 +190,7 @@ class RawPrinter:
 
     def write(self, batch: LogBatch) -> None:
         """Print a batch."""
-        if batch.source != "app" or batch.stream == "stderr":
+        if batch.event is not None or batch.stream == "stderr":
             self._stderr.write(batch)
         else:
             self._stdout.write(batch)

@@ -21,6 +21,7 @@ from hsup.lifecycle import State
 from hsup.model import RELEASE_TYPE, DynoName, ExitStatus, Release
 from hsup.output import messages
 from hsup.output.escapes import kept_to_lines, whole_sequences
+from hsup.output.metrics import METRICS
 from hsup.visible import visible
 
 _ESCAPE, _RESET = b"\x1b", b"\x1b[0m"
@@ -31,7 +32,21 @@ _LAST_WRITTEN = re.compile(rb"\A[^\n]*\r(?=[^\r\n])")
 #: What the name column says of lines of hsup's own.
 _OWN_NAME = "hsup"
 #: Events that others say in fewer words: see `_changed`.
-_UNSAID = frozenset({"starting", "stopping", "killing", "adopted"})
+_UNSAID = frozenset(
+    {
+        "starting",
+        "stopping",
+        "killing",
+        "adopted",
+        "config_set",
+        "config_removed",
+        "deployed",
+        "release_phase_started",
+        "release_phase_failed",
+    }
+)
+#: The codes of errors that the line after them says again, with a hint.
+_UNSAID_CODES = frozenset({"R17"})
 #: A sentence, unlike a label such as `Warning:`.
 _SENTENCE = re.compile(rb"\A[A-Z](?=[a-z]* )")
 #: No line of the banner is cut to less than this, however narrow the window is.
@@ -88,10 +103,10 @@ class ScreenFormatter:
 
     def __call__(self, batch: LogBatch, *, goes_on: bool = False) -> bytes:
         """Return what is printed for a batch, b"" for nothing."""
-        if batch.source == "hsup":
+        if batch.event is not None and batch.event.name != METRICS:
             lines = self._own_words(batch)
             return self._own(batch._replace(lines=lines), goes_on=goes_on) if lines else b""
-        if self._has_prefix and batch.source == "app":
+        if self._has_prefix and batch.event is None:
             batch = batch._replace(lines=self._kept_to_lines(batch))
             if batch.is_partial and not batch.lines:
                 return b""
@@ -212,6 +227,7 @@ class _OwnWords:
         self.unavailable: set[int] = set()
         self._application = application
         self._announced: tuple[int, list[str]] | None = None
+        self._received_last: ReleaseReceived | None = None
         self._ports: Mapping[str, int | None] = {}
         self._may_listen: Callable[[int], bool] = lambda _: True
         self._adopted: set[str] = set()
@@ -240,7 +256,7 @@ class _OwnWords:
         match event.of:
             case SupervisorStarted() | DynoExited():
                 text = None
-            case ReleaseReceived() as received:
+            case ReleaseReceived() as received if event.name not in _UNSAID:
                 text = self._received(received)
             case DynoStateChanged() as changed:  # else the line says why it could not start
                 text = self._changed(changed) if event.name == "state_changed" else None
@@ -251,10 +267,10 @@ class _OwnWords:
         return f"{visible(text)}\n".encode() if text else b""
 
     def _others(self, batch: LogBatch, event: LogEvent) -> bytes:
-        """Return the lines for what is no event of observers."""
+        """Return the lines for what is no event of observers, or is told by another line."""
         if event.name == messages.ADOPTED.event.name:
             self._adopted.add(batch.dyno)
-        if event.name in _UNSAID:
+        if event.name in _UNSAID or (event.name == "error" and event.code in _UNSAID_CODES):
             return b""
         if event.code == messages.EXIT_TIMEOUT_CODE:
             self._overdue.add(batch.dyno)
@@ -264,8 +280,10 @@ class _OwnWords:
         return lines if batch.dyno == SUPERVISOR else f"{batch.dyno}: ".encode() + lines
 
     def _received(self, event: ReleaseReceived) -> str | None:
-        """Return the line for a release, None if it was the one that was announced."""
-        self._ports = event.ports
+        """Return the line for a release, None if it was announced, or its line is not the first."""
+        if event is self._received_last:
+            return None
+        self._received_last, self._ports = event, event.ports
         announced, self._announced = self._announced, None
         release = event.release
         if announced is None:

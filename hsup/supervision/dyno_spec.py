@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 
 from hsup.model import Bind, Command, DynoInput, DynoName, DynoSpec, Release
 from hsup.supervision.passing import Passing
@@ -71,6 +72,8 @@ def one_off_command(release: Release, words: tuple[str, ...]) -> Command:
     return Command((*command.words, *added))
 
 
-def one_off_name(kind: str) -> DynoName:
-    """Return a name such as `run.4711`: the kind and four random digits."""
-    return DynoName(kind, 1000 + int.from_bytes(os.urandom(4)) % 9000)
+def one_off_name(kind: str, live: Collection[DynoName] = ()) -> DynoName:
+    """Return a name such as `run.4711`: the kind and four random digits, unlike all live ones."""
+    first = int.from_bytes(os.urandom(4))
+    names = (DynoName(kind, 1000 + (first + index) % 9000) for index in range(9000))
+    return next(name for name in names if name not in live)

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from hsup.api import Adopts, Driver, HasPid, OutputPipes, RunningDyno
 from hsup.descriptors import REMEDY, Descriptors
-from hsup.errors import DriverError, HsupError
+from hsup.errors import DriverError, DynoStartError, HsupError
 from hsup.events import DynoExited, DynoStateChanged, Event
 from hsup.lifecycle import Action, Input, State, step
 from hsup.model import DynoSpec, ExitStatus
 from hsup.output import messages
+from hsup.output.lines import Line
 from hsup.output.logs import DynoOutput, LogRouter
 from hsup.supervision import port_conflicts
 from hsup.supervision.held_ports import HeldPorts
@@ -101,6 +102,7 @@ class Executor:
         self._wait_seconds = 0.0
         self._grace_seconds = around.grace_seconds
         self._reason = ""
+        self._code: str | None = None  # of the reason
         self._has_said_suspicion = False
         self._free_port: int | None = None  # at the last start
 
@@ -209,7 +211,7 @@ class Executor:
         self.state = transition.state
         if self.state is not before:
             self._around.tell(self._change(before))
-            self._reason = ""
+            self._reason, self._code = "", None
             self.measure()
         return transition.action
 
@@ -225,6 +227,7 @@ class Executor:
             before=before,
             after=state,
             reason=self._reason,
+            code=self._code,
             pid=dyno.pid if is_up and isinstance(dyno, HasPid) else None,
             address=dyno.address if is_up and dyno is not None else None,
             status=self.status if has_crashed or state.is_final else None,
@@ -249,8 +252,8 @@ class Executor:
         if not read.cancel():
             read.result()
 
-    def _say(self, line: messages.Line) -> None:
-        self._around.router.say(str(self.spec.name), line.text, line.event)
+    def _say(self, line: Line) -> None:
+        self._around.router.say(str(self.spec.name), line.text, line.event, line.source)
 
     def _next_request(self) -> Input | None:
         """Take the pending requests; STOP takes precedence over RESTART."""
@@ -311,7 +314,7 @@ class Executor:
             self._dyno = await self._adopt() or await self._start()
         except HsupError as error:
             self._give_up_port()
-            self._reason = str(error)
+            self._reason, self._code = str(error), _code_of(error)
             self.status = NOT_STARTED
             self._count_crash(0.0)
             return Input.START_FAILED
@@ -462,6 +465,12 @@ class Executor:
 
     def _count_crash(self, up_seconds: float) -> None:
         self._crashes = self._around.policy.crashes_in_a_row(self._crashes, up_seconds)
+
+
+def _code_of(error: HsupError) -> str | None:
+    """Return the platform's code for a failed start, None if the command is at fault."""
+    is_of_command = isinstance(error, DynoStartError) and error.is_of_command
+    return None if is_of_command else messages.PLATFORM_ERROR_CODE
 
 
 def _chance() -> float:

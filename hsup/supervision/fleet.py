@@ -60,6 +60,10 @@ class Fleet:
         everyone = (*self._executors.values(), *self._one_offs)
         return [str(one.spec.name) for one in everyone if one.is_running]
 
+    def names(self) -> set[DynoName]:
+        """Return the names of all dynos that have not ended for good, one-offs included."""
+        return {*self._executors, *(one.spec.name for one in self._one_offs)}
+
     def ports(self) -> set[int]:
         """Return the ports of all dynos that have not ended for good."""
         everyone = (*self._executors.values(), *self._one_offs)

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from hsup.errors import UsageError
+from hsup.events import Scale
 from hsup.model import RELEASE_TYPE, DynoName, DynoSpec, ProcessType, Release
 
 #: What a formation calls all types that it does not name.
@@ -62,6 +63,14 @@ class ScaleRequest(NamedTuple):
             for process in release.processes
             for index in range(self.quantity(process))
         )
+
+    def scales(self, release: Release) -> dict[str, Scale]:
+        """Return the scale of every process type that is part of the formation."""
+        return {
+            one.name: Scale(self.quantity(one), self.size_of(one))
+            for one in release.processes
+            if one.name != RELEASE_TYPE
+        }
 
     def unknown_types(self, release: Release) -> tuple[str, ...]:
         """Return the requested types that the release does not have."""

@@ -27,10 +27,12 @@ from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
 
-from hsup.api import SUPERVISOR, Adopts, LogEvent, Source
+from hsup.api import API, SUPERVISOR, Adopts, LogEvent, Source
 from hsup.errors import HsupError, ReleaseFailed, UsageError
 from hsup.events import Event, ReleaseReceived, ReleaseRejected
 from hsup.model import LOG_RUNTIME_METRICS, DynoName, DynoSpec, Release, Slug
+from hsup.output import causes, messages
+from hsup.output.lines import Line
 from hsup.plugins import catalogue
 from hsup.plugins.calls import call_plugin
 from hsup.supervision.build import Builder, Superseded
@@ -95,6 +97,7 @@ class Rollout:
         self._failure = LastFailure(options.retry, asyncio.get_running_loop().time)
         self._keeper = Keeper(source, self._say)
         self._running: Release | None = None
+        self._received: ReleaseReceived | None = None
         self._passed: Release | None = None  # its release phase
         self._has_told_of_slug = False
         self._has_announced = False
@@ -190,6 +193,8 @@ class Rollout:
         """
         other = None if kept is None else await self._prepared(kept, error)
         if self._running is None and other is None and not (may_wait or self._options.stays):
+            for line in messages.platform_error(error):
+                self._say_line(line)
             raise error
         return other
 
@@ -265,19 +270,37 @@ class Rollout:
         """Run the dynos of a release, and have it kept for the next start."""
         self._running = release = prepared.release
         self._running_slug = prepared.slug
-        self._around.router.runs(SUPERVISOR, release.app, release.version)
+        for about in (SUPERVISOR, API):
+            self._around.router.runs(about, release.app, release.version)
         ports = {str(name): spec.port for name, spec in prepared.specs.items()}
         self._options.follow_drains(release)
-        self._around.tell(ReleaseReceived(release=release, ports=ports))
+        received = ReleaseReceived(
+            release=release,
+            ports=ports,
+            formation=self._options.asked.scales(release),
+            previous=self._received,
+        )
+        self._received = received._replace(previous=None)
+        self._around.tell(received)
         self._measure(release)
         self._fleet.want(prepared.specs)
         await self._keeper.keep(release._replace(slug=prepared.slug))
 
     async def _release_phase(self, release: Release) -> None:
-        if (spec := self._specs.release_phase(release)) is None:
+        if (spec := self._specs.release_phase(release, self._fleet.names())) is None:
             return
         if self._running is None:
             self._measure(release)
+        self._around.router.runs(API, release.app, release.version)
+        self._say_line(causes.release_phase_started(release), about=API)
+        try:
+            await self._run_release_phase(release, spec)
+        except ReleaseFailed:
+            self._say_line(causes.release_phase_failed(release), about=API)
+            raise
+
+    async def _run_release_phase(self, release: Release, spec: DynoSpec) -> None:
+        """Run the dyno of a release phase to its end. Raises ReleaseFailed."""
         try:
             async with asyncio.timeout(RELEASE_PHASE_SECONDS):
                 status = await self._fleet.run_one(spec)
@@ -321,6 +344,9 @@ class Rollout:
 
     def _say(self, text: str, event: LogEvent | None = None) -> None:
         self._around.router.say(SUPERVISOR, text, event)
+
+    def _say_line(self, line: Line, *, about: str = SUPERVISOR) -> None:
+        self._around.router.say(about, line.text, line.event, line.source)
 
 
 def rejection(error: HsupError, running: int | None, starting: int | None) -> Event:

@@ -9,14 +9,13 @@ import time
 from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
-from hsup.api import SUPERVISOR, LoadAverages, LogBatch, Measurement, Measures, RunningDyno
+from hsup.api import SUPERVISOR, LoadAverages, Measurement, Measures, RunningDyno
 from hsup.errors import HsupError
 from hsup.model import DynoName, DynoSpec
+from hsup.output.lines import Line
 from hsup.output.logs import LogRouter
-from hsup.output.messages import Line
 from hsup.output.metrics import load_line, memory_line
 from hsup.supervision.load import load_after
-from hsup.visible import visible
 
 logger = logging.getLogger(__name__)
 
@@ -25,9 +24,6 @@ logger = logging.getLogger(__name__)
 PERIOD_SECONDS = 20.0
 #: How long that may take.
 _MOST_SECONDS = 20.0
-
-#: Who says these lines: the platform, not hsup.
-_SOURCE = "heroku"
 
 
 class RuntimeMetrics:
@@ -134,19 +130,7 @@ class RuntimeMetrics:
         """Log a line, unless nobody reads the log: the next measurement is not far."""
         if line is None or self._router.is_full:
             return
-        app, release = self._router.release_of(dyno)
-        self._router.publish(
-            LogBatch(
-                time=time.time_ns(),
-                source=_SOURCE,
-                dyno=dyno,
-                stream="stdout",
-                lines=visible(line.text).encode() + b"\n",
-                app=app,
-                release=release,
-                event=line.event,
-            )
-        )
+        self._router.say(dyno, line.text, line.event, line.source)
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

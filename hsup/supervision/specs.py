@@ -120,8 +120,11 @@ class SpecMaker:
         free = port_conflicts.free_base(every, base, port_conflicts.probe, granted, after=True)
         return text if free is None else f"{text}; choose free ports with -p {free}, or -p {AUTO}"
 
-    def release_phase(self, release: Release) -> DynoSpec | None:
-        """Return the dyno of the release phase; the caller releases its port."""
+    def release_phase(self, release: Release, live: Collection[DynoName] = ()) -> DynoSpec | None:
+        """Return the dyno of the release phase; the caller releases its port.
+
+        `live` are the names of the dynos that have not ended, none of which it gets.
+        """
         if release.process(RELEASE_TYPE) is None:
             return None
         asked = self._options.port
@@ -129,7 +132,7 @@ class SpecMaker:
         with self._ports.all_or_none():
             if isinstance(asked, int):
                 self._ports.count_from(asked)
-            return self._spec(release, one_off_name(RELEASE_TYPE), has_port=has_port)
+            return self._spec(release, one_off_name(RELEASE_TYPE, live), has_port=has_port)
 
     def ports(self, release: Release) -> dict[str, int | None]:
         """Return the ports that the dynos of a release would have now, without leasing them."""

@@ -349,7 +349,7 @@ class Supervisor:
     def _tell(self, event: Event) -> None:
         about, lines = messages.narrate(event)
         for line in lines:
-            self._router.say(about, line.text, line.event)
+            self._router.say(about, line.text, line.event, line.source)
             logger.debug("%s: %s", about, line.text)
         self._observe(event)
 

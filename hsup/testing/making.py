@@ -58,5 +58,10 @@ def make_batch(
     is_partial: bool = False,
     event: LogEvent | None = None,
 ) -> LogBatch:
-    """Make a batch of log lines for a sink: `make_batch(b"…", dyno="web.1")`."""
+    """Make a batch of log lines for a sink: `make_batch(b"…", dyno="web.1")`.
+
+    Lines of another source than `app` are hsup's own, and so have an event.
+    """
+    if event is None and source != "app":
+        event = LogEvent("notice")
     return LogBatch(time, source, dyno, stream, lines, is_partial=is_partial, event=event)

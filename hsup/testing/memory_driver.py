@@ -42,11 +42,11 @@ class MemoryDyno:
         """Write to the standard output."""
         os.write(self._stdout, data)
 
-    def end(self, code: int = 0, number: int | None = None) -> None:
+    def end(self, code: int = 0, number: int | None = None, *, out_of_memory: bool = False) -> None:
         """End with an exit code, or by a signal, unless the dyno has ended already."""
         if not self._ended.done():
             os.close(self._stdout)
-            self._ended.set_result(ExitStatus(code=code, signal=number))
+            self._ended.set_result(ExitStatus(code, number, out_of_memory))
 
     @property
     def has_ended(self) -> bool:

@@ -36,21 +36,24 @@ class MemorySink:
         """Record that the sink was closed."""
         self.is_closed = True
 
-    def written(
-        self, source: str = "app", stream: str | None = None, dyno: str | None = None
-    ) -> bytes:
-        """Return the lines of a log source, only those of one stream or dyno if it is given."""
+    def written(self, stream: str | None = None, dyno: str | None = None) -> bytes:
+        """Return what dynos wrote, only to one stream or by one dyno if it is given."""
         return b"".join(
             batch.lines
             for batch in self.batches
-            if batch.source == source
-            and stream in (None, batch.stream)
-            and dyno in (None, batch.dyno)
+            if batch.event is None and stream in (None, batch.stream) and dyno in (None, batch.dyno)
         )
 
-    def said(self, dyno: str | None = None) -> list[str]:
-        """Return the lines of hsup itself, only those about one dyno if it is given."""
-        return self.written("hsup", dyno=dyno).decode().splitlines()
+    def said(self, dyno: str | None = None, source: str | None = None) -> list[str]:
+        """Return the lines of hsup itself, only those about one dyno or of one source."""
+        lines = b"".join(
+            batch.lines
+            for batch in self.batches
+            if batch.event is not None
+            and dyno in (None, batch.dyno)
+            and source in (None, batch.source)
+        )
+        return lines.decode().splitlines()
 
     async def until(self, is_so: Callable[[MemorySink], object]) -> None:
         """Wait until a condition on this sink holds."""

@@ -48,7 +48,23 @@ def test_every_line_of_the_screen_is_in_the_reference() -> None:
     assert "| `web.1 started (pid 4711, http://localhost:5000)` |" in page
     assert "| `web.1 was killed by SIGKILL, restarts now` |" in page
     assert "| `web.1 was killed by SIGKILL, out of memory (R15), restarts in 2 s` |" in page
-    assert "| `Process exited with status 1` | nothing |" in page
+    assert "| `Process exited with status 1` | `exited`: status `1` | nothing |" in page
+    assert "| `Release v4 created` | `release_received` | `release v4` |" in page
+
+
+def test_every_source_of_a_line_is_in_the_reference() -> None:
+    page = made("log-lines")
+    assert "| `heroku[web.1]` | `State changed from starting to up` |" in page
+    assert "| `app[api]` | `Set A, B config vars` |" in page
+    assert "| `hsup[supervisor]` | `Stopping all dynos: SIGTERM received` |" in page
+
+
+def test_every_fact_of_a_line_is_in_the_reference() -> None:
+    fields = (DOCS / "reference/log.md").read_text()
+    facts = re.findall(r"; ((?:`[a-z_]+`(?:, )?)+) \|", made("log-lines"))
+    named = {name for one in facts for name in re.findall("[a-z_]+", one)}
+    assert {"formation", "config_vars", "expected"} <= named
+    assert not {name for name in named if f"`{name}`" not in fields}
 
 
 def test_the_default_of_a_choice_is_in_the_reference() -> None:

@@ -205,3 +205,12 @@ async def test_the_same_failure_is_said_once() -> None:
         delivered.add(b"one\n")
         await delivered.delivery.finish()
         assert len(delivered.said) == 2
+
+
+async def test_what_the_platform_says_of_a_failure_is_said_in_its_words() -> None:
+    text = 'Error L14 (certificate validation): error="expired" uri="syslog+tls://logs.example"'
+    async with delivering(NOW, 1 << 20, DrainUnreachable(text, code="L14")) as delivered:
+        delivered.add(b"one\n")
+        await delivered.drain.until(lambda drain: drain.blocks)
+        assert delivered.said[0] == text
+        assert delivered.events[0].code == "L14"

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from hsup.api import LogEvent
 from hsup.cli.defaults import LOG_FORMATS
 from hsup.output.formats import Formatter, formatter
-from hsup.testing import make_batch
+from hsup.output.logs import LogRouter
+from hsup.testing import MemorySink, make_batch
+from hsup.visible import visible
 
 # 2026-01-02T15:04:05.123456789 UTC
 MOMENT = 1_767_366_245_123_456_789
@@ -117,15 +119,25 @@ def i_json(line: bytes) -> dict[str, Any]:
 
     found = json.loads(line.decode("utf-8"), object_pairs_hook=unique, parse_constant=refuse)
     assert isinstance(found, dict)
-    for value in (*found, *found.values()):
-        if isinstance(value, str):
+    require_i_json(found)
+    return found
+
+
+def require_i_json(value: object) -> None:
+    match value:
+        case str():
             for one in map(ord, value):
                 assert not 0xD800 <= one <= 0xDFFF
                 assert one & 0xFFFE != 0xFFFE
                 assert not 0xFDD0 <= one <= 0xFDEF
-        else:
-            assert value in (None, True) or abs(value) < 2**53
-    return found
+        case dict():
+            for inner in (*value, *value.values()):
+                require_i_json(inner)
+        case list():
+            for inner in value:
+                require_i_json(inner)
+        case _:
+            assert value is None or (isinstance(value, int) and abs(value) < 2**53)
 
 
 def line_of(found: Mapping[str, str]) -> bytes:
@@ -179,6 +191,42 @@ def test_json_has_what_a_line_of_hsups_own_tells() -> None:
         "code": None,
         "message": "x",
     }
+
+
+ANY_FACT = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**52), 2**52) | st.text(st.characters()),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters()), inner),
+)
+
+
+@given(
+    fact=ANY_FACT,
+    text=st.text(st.characters()),
+    source=st.sampled_from(["app", "heroku", "hsup"]),
+)
+def test_json_is_i_json_whatever_a_line_of_hsups_own_tells(
+    fact: object, text: str, source: str
+) -> None:
+    sink = MemorySink()
+    LogRouter([sink]).say("api", text, LogEvent("error", facts={"fact": fact}), source)
+    (line,) = formatter("json", coloured=False)(sink.batches[0]).splitlines()
+    assert line.isascii()
+    found = i_json(line)
+    assert (found["source"], found["dyno"], found["message"]) == (source, "api", visible(text))
+    assert type(found["fact"]) is type(fact)
+
+
+def test_json_has_what_was_caused_as_fields() -> None:
+    event = LogEvent("config_set", facts={"config_vars": ["A", "B"]})
+    told = make_batch(b"Set A, B config vars\n", dyno="api", event=event)
+    found = i_json(formatter("json", coloured=False)(told))
+    assert (found["source"], found["dyno"]) == ("app", "api")
+    assert (found["event"], found["config_vars"]) == ("config_set", ["A", "B"])
+
+
+def test_a_line_of_the_platforms_about_a_dyno_is_no_line_of_the_dyno() -> None:
+    caused = make_batch(b"Release v1 created\n", dyno="api", event=LogEvent("release_received"))
+    assert formatter("plain", coloured=True)(caused) == b"\x1b[90mapi *\x1b[0m Release v1 created\n"
 
 
 @pytest.mark.parametrize("name", ["heroku", "plain"])

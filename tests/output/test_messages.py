@@ -1,23 +1,36 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 
 from hsup.api import LogEvent
 from hsup.archives.errors import ChecksumError
 from hsup.errors import PluginError
-from hsup.events import DynoExited, DynoStateChanged, Event, ReleaseRejected, SourceFailed
+from hsup.events import (
+    DynoExited,
+    DynoStateChanged,
+    Event,
+    ReleaseReceived,
+    ReleaseRejected,
+    SourceFailed,
+)
 from hsup.lifecycle import State
 from hsup.model import Command, DynoName, ExitStatus
 from hsup.output import messages
 from hsup.output.messages import narrate
+from hsup.testing import make_release
 
 WEB = DynoName("web", 1)
 
 
+def changed_event(before: State, after: State, **rest: Any) -> DynoStateChanged:
+    return DynoStateChanged(dyno=WEB, before=before, after=after, **rest)
+
+
 def changed(before: State, after: State, reason: str = "") -> tuple[str, ...]:
-    event = DynoStateChanged(dyno=WEB, before=before, after=after, reason=reason)
+    event = changed_event(before, after, reason=reason)
     about, lines = narrate(event)
     assert about == "web.1"
     return tuple(line.text for line in lines)
@@ -38,7 +51,6 @@ def test_a_state_is_told_as_the_platform_does() -> None:
         (State.NEW, State.PROVISIONING),
         (State.PROVISIONING, State.STARTING),
         (State.UP, State.STOPPING),
-        (State.UP, State.RESTARTING),
     ],
     ids=str,
 )
@@ -97,6 +109,49 @@ def test_a_failure_of_the_source_tells_what_goes_on(
     assert texts(event) == (f"{what}: away",)
 
 
+def test_what_the_platform_says_has_its_source_and_what_it_does_not_has_hsups() -> None:
+    failed = changed_event(State.STARTING, State.CRASHED, reason="no cgroup", code="R99")
+    assert [(line.source, line.text) for line in narrate(failed)[1]] == [
+        ("heroku", "Error R99 (Platform error) -> Failed to launch the dyno within 10 seconds"),
+        ("hsup", "Cannot start: no cgroup"),
+        ("heroku", "State changed from starting to crashed"),
+    ]
+    exited = DynoExited(dyno=WEB, status=ExitStatus(signal=9, out_of_memory=True))
+    assert {line.source for line in narrate(exited)[1]} == {"heroku"}
+    for line in (messages.STOPPING, messages.KILLING, messages.exit_timeout(30)):
+        assert line.source == "heroku"
+    for line in (messages.ADOPTED, messages.DETACHED, messages.waiting_for_port(5000, WEB)):
+        assert line.source == "hsup"
+
+
+def test_a_restart_is_told_before_its_first_signal() -> None:
+    assert changed(State.UP, State.RESTARTING) == ("Restarting",)
+
+
+def test_a_release_is_caused_by_others() -> None:
+    about, (line,) = narrate(ReleaseReceived(make_release(version=3, web=1)))
+    assert (line.source, about, line.text) == ("app", "api", "Release v3 created")
+
+
+def test_a_wrong_checksum_is_told_in_the_platforms_words_and_then_in_hsups() -> None:
+    error = ChecksumError("a", "b", hint="ask")
+    about, lines = narrate(ReleaseRejected(error=error, running=1))
+    platform = (
+        "Error R17 (Checksum error) -> Checksum does match expected value. "
+        "Expected: SHA256:a Actual: SHA256:b"
+    )
+    assert about == "supervisor"
+    assert [(line.source, line.text) for line in lines] == [
+        ("heroku", platform),
+        ("hsup", f"Release rejected, still running v1: {platform}; ask"),
+    ]
+
+
+def test_the_default_command_of_an_image_is_told_in_hsups_words() -> None:
+    line = messages.starting(Command(()))
+    assert (line.source, line.text) == ("hsup", "Starting process with the image's default command")
+
+
 def test_a_command_is_told_as_a_shell_would_read_it() -> None:
     assert messages.starting(Command(("echo", "a  b"))).text == (
         "Starting process with command `echo 'a  b'`"
@@ -112,7 +167,7 @@ def events(event: Event) -> list[LogEvent]:
     """Return the events of the lines, each of which has the value that it tells."""
     told = [line.event for line in narrate(event)[1]]
     assert all(one.of is event for one in told)
-    return [one._replace(of=None) for one in told]
+    return [one._replace(of=None, facts={}) for one in told]
 
 
 def test_programs_are_told_the_state_that_people_are() -> None:
@@ -129,10 +184,13 @@ def test_programs_are_told_how_a_dyno_exited_and_the_codes_of_errors() -> None:
         LogEvent("killing"),
         LogEvent("exited", status=137),
     ]
-    assert messages.exit_timeout(30.0).event == LogEvent("error", code="R12")
+    assert messages.exit_timeout(30.0).event == LogEvent(
+        "error", code="R12", facts={"grace_seconds": 30.0}
+    )
     checksum = ChecksumError("a", "b", hint="ask")
     assert events(ReleaseRejected(error=checksum, running=1)) == [
-        LogEvent("release_rejected", code="R17")
+        LogEvent("error", code="R17"),
+        LogEvent("release_rejected", code="R17"),
     ]
     failed = SourceFailed(error=PluginError("no"), running=1)
     assert events(failed) == [LogEvent("source_failed")]

@@ -4,7 +4,7 @@ import json
 
 from hsup.api import LoadAverages, LogBatch, Measurement
 from hsup.output.formats import formatter
-from hsup.output.messages import Line
+from hsup.output.lines import Line
 from hsup.output.metrics import load_line, memory_line
 
 MIB = 1 << 20

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsup.api import SUPERVISOR, LogBatch, LogEvent
+from hsup.archives.errors import ChecksumError
 from hsup.errors import HsupError
 from hsup.events import (
     DynoExited,
@@ -18,12 +19,14 @@ from hsup.events import (
     Event,
     ReleaseReceived,
     ReleaseRejected,
+    Scale,
     SupervisorStarted,
     SupervisorStopping,
 )
 from hsup.lifecycle import State
 from hsup.model import Address, DynoName, ExitStatus, Release, Slug
-from hsup.output import messages
+from hsup.output import causes, messages
+from hsup.output.lines import Line
 from hsup.output.messages import narrate
 from hsup.output.printer import UnmixedLines
 from hsup.output.screen import ScreenFormatter
@@ -316,7 +319,29 @@ def test_what_another_line_says_has_none(form: ScreenFormatter, event: Event) ->
     assert told(form, event) == []
 
 
-def said(form: ScreenFormatter, line: messages.Line, dyno: str = "web.1") -> bytes:
+def test_a_release_has_one_line_whatever_it_changes(form: ScreenFormatter) -> None:
+    first = ReleaseReceived(make_release(version=1, web=1), formation={"web": Scale(1)})
+    told(form, first)
+    release = make_release(version=2, web=2, config={"A": "1"})
+    second = ReleaseReceived(release, formation={"web": Scale(2)}, previous=first)
+    assert told(form, second) == ["release v2"]
+    third = ReleaseReceived(release, formation={"web": Scale(3)}, previous=second)
+    assert told(form, third) == ["release v2"]
+
+
+def test_a_release_phase_is_told_by_what_its_dyno_does(form: ScreenFormatter) -> None:
+    release = make_release(web=1)
+    assert said(form, causes.release_phase_started(release), "api") == b""
+    assert said(form, causes.release_phase_failed(release), "api") == b""
+
+
+def test_a_wrong_checksum_is_told_once(form: ScreenFormatter) -> None:
+    error = ChecksumError("a", "b", hint="ask")
+    (line,) = told(form, ReleaseRejected(error=error, running=1))
+    assert line.startswith("release rejected, still running v1: Error R17 (Checksum error)")
+
+
+def said(form: ScreenFormatter, line: Line, dyno: str = "web.1") -> bytes:
     batch = make_batch(line.text.encode() + b"\n", dyno=dyno, source="hsup")
     return form(batch._replace(event=line.event))
 

@@ -59,6 +59,11 @@ def test_a_one_off_has_four_digits() -> None:
     assert 1000 <= name.number <= 9999
 
 
+def test_a_one_off_has_the_number_of_no_live_one() -> None:
+    live = [DynoName("run", number) for number in range(1000, 10_000) if number != 4711]
+    assert one_off_name("run", live) == DynoName("run", 4711)
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hsup.api import OutputPipes, RunningDyno
-from hsup.errors import DynoStartError
+from hsup.errors import DriverError, DynoStartError
 from hsup.events import DynoExited, DynoStateChanged, Event
 from hsup.lifecycle import State
 from hsup.model import DynoSpec, ExitStatus
@@ -154,6 +154,33 @@ async def test_a_dyno_that_cannot_be_started_is_tried_again(
     reasons = [event.reason for event in told.of(DynoStateChanged) if event.reason]
     assert reasons == ["no such command: serve"]
     assert sink.written() == b""
+
+
+@pytest.mark.parametrize(
+    ("failure", "code"),
+    [
+        (DynoStartError("cannot mount /proc"), "R99"),
+        (DriverError("engine away"), "R99"),
+        (DynoStartError("no such command", exit_code=127), None),
+        (DynoStartError("not executable", exit_code=126), None),
+    ],
+    ids=str,
+)
+async def test_the_platform_is_at_fault_for_what_is_no_mistake_in_the_command(
+    execute: Execute,
+    driver: MemoryDriver,
+    told: EventRecorder,
+    failure: DriverError,
+    code: str | None,
+) -> None:
+    driver.failures = [failure]
+    executor, running = execute(policy=NEVER)
+    await driver.dyno("web.1")
+    executor.stop()
+    await running
+    failed, *others = told.of(DynoStateChanged)[2:]
+    assert (failed.reason, failed.code) == (str(failure), code)
+    assert {(one.reason, one.code) for one in others} == {("", None)}
 
 
 async def test_a_start_that_fails_backs_off_as_a_crash_does(

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsup.errors import UsageError
+from hsup.events import Scale
 from hsup.model import Command, DynoName, DynoSpec, ProcessType, Release
 from hsup.supervision.formation import Change, ScaleRequest, change
 from hsup.testing import make_release
@@ -21,6 +22,15 @@ def spec_maps(draw: st.DrawFn) -> dict[DynoName, DynoSpec]:
         name: DynoSpec(name=name, command=command, config={}, app="shop", release_version=version)
         for name, command in commands.items()
     }
+
+
+def test_the_scale_of_a_formation_is_that_of_its_dynos_not_the_releases() -> None:
+    release = make_release(release=1, web=3, worker=0)
+    asked = ScaleRequest(sizes={"web": "eco"})
+    assert asked.scales(release) == {"web": Scale(1, "eco"), "worker": Scale(0)}
+    asked = ScaleRequest(quantities={"worker": 2}, size="basic")
+    assert asked.scales(release) == {"web": Scale(0, "basic"), "worker": Scale(2, "basic")}
+    assert ScaleRequest(follows_release=True).scales(release)["web"] == Scale(3)
 
 
 @given(running=spec_maps(), wanted=spec_maps())

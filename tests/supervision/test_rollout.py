@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from hsup.api import Fetched
+from hsup.archives.errors import ChecksumError
 from hsup.errors import DriverError, InvalidRelease, UsageError
-from hsup.events import ReleaseRejected
+from hsup.events import ReleaseReceived, ReleaseRejected, Scale
 from hsup.model import Author, Release
 from hsup.supervision.formation import ScaleRequest
 from hsup.testing import EventRecorder, MemoryDriver, MemorySink, MemorySource, make_release
@@ -28,6 +29,34 @@ async def test_a_rejected_release_leaves_the_old_one_running(
     assert supervisor.dynos() == {"web.1": "up"}
     assert "Release rejected, still running v1: cannot read new: line 1: no brace" in sink.said()
     await end(supervisor, running)
+
+
+async def test_a_wrong_checksum_is_in_the_log_even_if_nothing_runs_instead(
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver, sink: MemorySink
+) -> None:
+    source.release(version=1, web=1)
+    driver.build_failures = [ChecksumError("a", "b", hint="ask")]
+    _, running = supervise()
+    with pytest.raises(ChecksumError):
+        await running
+    (line,) = sink.said(source="heroku")
+    assert line.endswith(" does match expected value. Expected: SHA256:a Actual: SHA256:b")
+
+
+async def test_what_is_received_has_what_ran_before_but_no_more(
+    supervise: Supervise, source: MemorySource, told: EventRecorder
+) -> None:
+    releases = []
+    supervisor, running = supervise()
+    for version in (1, 2, 3):
+        releases.append(source.release(version=version, web=version))
+        await told.state(f"web.{version}", "up")
+    await end(supervisor, running)
+    first, second, third = told.of(ReleaseReceived)
+    assert first.previous is None
+    assert second.previous == first
+    assert third.previous == second._replace(previous=None)
+    assert third.formation == {"web": Scale(3)}
 
 
 async def test_a_good_release_after_a_rejected_one_is_run(

@@ -13,6 +13,7 @@ from hsup.api import (
     Driver,
     Fetched,
     KeepsReleases,
+    LogEvent,
     LogSink,
     Measurement,
     Measures,
@@ -154,10 +155,12 @@ async def test_a_sink_keeps_what_it_is_given_and_is_full_for_as_long_as_it_is_to
     known.write(make_batch(b"one\n"))
     known.write(make_batch(b"two\n", stream="stderr", dyno="web.2"))
     known.write(make_batch(b"Starting\n", source="hsup"))
+    known.write(make_batch(b"Release v1 created\n", dyno="api", event=LogEvent("release_received")))
     await arriving
     assert sink.written() == b"one\ntwo\n"
     assert (sink.written(stream="stderr"), sink.written(dyno="web.1")) == (b"two\n", b"one\n")
     assert (sink.said("web.1"), sink.said("web.2")) == (["Starting"], [])
+    assert sink.said(source="app") == ["Release v1 created"]
     sink.room.clear()
     assert known.is_full
     sink.room.set()

@@ -237,7 +237,7 @@ class HerokuSource:
 def _rejected(snapshot: Snapshot, error: SlugError) -> InvalidRelease:
     faults = [Fault("the slug", str(error))]
     rejected = InvalidRelease(f"cannot run v{snapshot.version}", faults)
-    rejected.code = error.code
+    rejected.platform_error = error.platform_error
     return rejected
 
 

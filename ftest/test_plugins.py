@@ -113,6 +113,9 @@ def test_an_observer_that_raises_disturbs_nothing_and_is_named(
         (("-d", "libcontainer", "run", "true"), {}, "hsup-driver-libcontainer"),
         (("--source", "heroku", "run", "true"), {}, "hsup-source-heroku"),
         (("run", "true"), {"HEROKU_ACCESS_TOKEN": "x"}, "hsup-source-heroku"),
+        (("start", "--logplex-url", "https://x"), {}, "hsup-log-drain"),
+        (("start",), {"HSUP_LOGPLEX_URL": "https://x"}, "hsup-log-drain"),
+        (("start",), {"HSUP_DRAIN": "https://x syslog://y"}, "hsup-log-drain"),
     ],
 )
 def test_an_option_whose_plugin_is_missing_names_the_package(
@@ -130,8 +133,6 @@ def test_an_option_whose_plugin_is_missing_names_the_package(
     [
         (("start", "--control-socket", "x"), {}, "hsup-control"),
         (("-s", "x", "start"), {}, "hsup-control"),
-        (("start", "--logplex-url", "https://x"), {}, "hsup-log-drain"),
-        (("start",), {"HSUP_LOGPLEX_URL": "https://x"}, "hsup-log-drain"),
     ],
 )
 def test_an_option_whose_plugin_is_not_published_says_so(

@@ -542,8 +542,36 @@ class LogSink(Protocol):
 LogSinkFactory = Callable[[Settings], "LogSink | None"]
 
 
+class LogHistory(Protocol):
+    """The last lines of all dynos, and of hsup about them.
+
+    There are `--log-history` of them, 1,500 by default, or fewer if they are very long.
+    """
+
+    def last(
+        self, lines: int, *, dyno: str | None = None, source: str | None = None
+    ) -> Sequence[LogBatch]:
+        """Return the last lines, at most so many, in order.
+
+        Only those of a dyno, or of a process type, and of a source, if these are given.
+        """
+
+    def follow(
+        self, lines: int = 0, *, dyno: str | None = None, source: str | None = None
+    ) -> AsyncGenerator[LogBatch, None]:
+        """Yield the last lines as `last` returns them, and then each that comes, without a gap.
+
+        A follower that is too slow loses lines, about a megabyte behind the others: a batch that
+        says so is yielded instead, with the code L11. Close the generator in the end.
+        """
+
+
 class SupervisorView(Protocol):
     """What a service may see of its supervisor, and ask of it."""
+
+    @property
+    def history(self) -> LogHistory:
+        """Return the last lines."""
 
     def dynos(self) -> Mapping[str, str]:
         """Return the state of every dyno by its name."""

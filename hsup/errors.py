@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hsup.model import Fault, PlatformError, Release
+    from hsup.model import Fault, PlatformLine, Release
 
 
 class HsupError(Exception):
@@ -16,8 +16,10 @@ class HsupError(Exception):
     """
 
     exit_code = 1
-    #: What the platform says of the error, if it knows it.
-    platform_error: PlatformError | None = None
+    #: The platform's code for the error, for example R17, if it has one.
+    code: str | None = None
+    #: What the platform says of the error, if hsup says it, too.
+    platform_line: PlatformLine | None = None
     #: Whether a plugin is at fault: its contract does not let it raise this.
     is_mistake = False
 
@@ -28,11 +30,6 @@ class HsupError(Exception):
     def __str__(self) -> str:
         text = super().__str__()
         return f"{text}; {self.hint}" if self.hint else text
-
-    @property
-    def code(self) -> str | None:
-        """Return the platform's code for the error, for example R17, if it has one."""
-        return None if self.platform_error is None else self.platform_error.code
 
     def put_before(self, subject: str) -> None:
         """Begin the text with the option, the variable or the file whose value is at fault."""
@@ -106,3 +103,34 @@ class ReleaseFailed(HsupError):
     def __init__(self, release: Release, how: str, *, exit_code: int = 1) -> None:
         super().__init__(f"the release phase of {release} {how}")
         self.exit_code = exit_code
+
+
+class DrainError(HsupError):
+    """A log drain has not taken a block of lines; it may take it later.
+
+    `taken_lines` is how many lines at the beginning of the block it has all the same, those that
+    tell of losses included. `retry_seconds` is when it asked to be tried again, None if it did
+    not say.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        hint: str | None = None,
+        code: str | None = None,
+        taken_lines: int = 0,
+        retry_seconds: float | None = None,
+    ) -> None:
+        super().__init__(text, hint=hint)
+        self.code = code
+        self.taken_lines = taken_lines
+        self.retry_seconds = retry_seconds
+
+
+class DrainUnreachable(DrainError):
+    """A log drain cannot be reached, and nothing was sent to it."""
+
+
+class DrainRefused(DrainError):
+    """A log drain will never take this block of lines."""

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from hsup import events
     from hsup.api import DriverFactory, LogSinkFactory, ServiceFactory, SourceFactory
+    from hsup.log_drain import LogDrainFactory
 
 PROJECT = "hsup"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -74,6 +75,20 @@ def hsup_register_log_sinks() -> Mapping[str, LogSinkFactory]:
     `--logplex-url`.
 
         return {"logplex": create}
+    """
+    return {}
+
+
+@hookspec
+def hsup_register_log_drains() -> Mapping[str, LogDrainFactory]:
+    """Called once, before the command runs, for kinds of log drains by the scheme of their URLs.
+
+    A factory gets a `hsup.log_drain.Destination` for each URL of that scheme that the user, or
+    a release, names, and returns a `hsup.log_drain.LogDrain`. It raises UsageError for a URL
+    that makes no sense; it does not connect. The name `logplex` is for the kind that serves
+    `--logplex-url`, whatever the scheme is.
+
+        return {"carrier-pigeon": create}
     """
     return {}
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 if TYPE_CHECKING:
     from pathlib import Path
 
-_NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
+NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 
 class Command(NamedTuple):
@@ -94,35 +94,51 @@ class Author(NamedTuple):
         return self.uid in {0, os.geteuid()}
 
 
+class Drain(NamedTuple):
+    """A destination of log lines that a release names.
+
+    `url` may hold secrets, which are not shown. `token` is what the platform calls the drain,
+    `d.` and a UUID; None if the source does not know it.
+    """
+
+    url: str
+    token: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<Drain {self.url.partition(':')[0]}>"
+
+
 class Release(NamedTuple):
     """One consistent state of an application, as a source gives it.
 
     `metadata` are platform variables that the source knows, for example HEROKU_SLUG_COMMIT;
     dynos get them if the user asks for them. Files of this machine that the release names are
     opened only with the rights of its `author`; None is for a source that hsup's user chose
-    and trusts, for example Heroku's API.
+    and trusts, for example Heroku's API. `drains` are destinations of its log lines; their
+    change restarts nothing.
     """
 
     app: str
     version: int
-    config: Mapping[str, str] = _NO_VARIABLES
+    config: Mapping[str, str] = NO_VARIABLES
     processes: tuple[ProcessType, ...] = ()
     slug: Slug | None = None
     stack: str | None = None
     logplex_url: str | None = None
-    metadata: Mapping[str, str] = _NO_VARIABLES
+    metadata: Mapping[str, str] = NO_VARIABLES
     author: Author | None = None
+    drains: tuple[Drain, ...] = ()
 
     def process(self, name: str) -> ProcessType | None:
         """Return the process type of that name, or None."""
         return next((one for one in self.processes if one.name == name), None)
 
     def differs_in_scale_only(self, other: "Release") -> bool:
-        """Tell whether this equals the other release except for scale and author."""
+        """Tell whether this equals the other release except for scale, drains and author."""
         return self.scaled_like(other)._replace(author=other.author) == other
 
     def scaled_like(self, other: "Release") -> "Release":
-        """Return this release with the quantities and sizes of the other one."""
+        """Return this release with the quantities, sizes and drains of the other one."""
         asked = {one.name: one for one in other.processes}
         types = (
             one._replace(quantity=asked[one.name].quantity, size=asked[one.name].size)
@@ -130,7 +146,7 @@ class Release(NamedTuple):
             else one
             for one in self.processes
         )
-        return self._replace(processes=tuple(types))
+        return self._replace(processes=tuple(types), drains=other.drains)
 
     def __str__(self) -> str:
         return f"v{self.version} of {self.app}"
@@ -178,9 +194,9 @@ class DynoSpec(NamedTuple):
     stack: str | None = None
     binds: tuple[Bind, ...] = ()
     size: str | None = None
-    metadata: Mapping[str, str] = _NO_VARIABLES
+    metadata: Mapping[str, str] = NO_VARIABLES
     author: Author | None = None
-    passed: Mapping[str, str] = _NO_VARIABLES
+    passed: Mapping[str, str] = NO_VARIABLES
     input: DynoInput = "empty"
 
     def runs_like(self, other: "DynoSpec") -> bool:
@@ -217,15 +233,11 @@ class Address(NamedTuple):
     port: int
 
 
-class PlatformError(NamedTuple):
-    """What the platform says of an error: its code, for example R17, and its line to the letter.
+class PlatformLine(NamedTuple):
+    """What the platform says of an error, to the letter; `facts` are the values in it, by name."""
 
-    `facts` are the values in the line, by name.
-    """
-
-    code: str
-    line: str
-    facts: Mapping[str, str] = _NO_VARIABLES
+    text: str
+    facts: Mapping[str, str] = NO_VARIABLES
 
 
 class Fault(NamedTuple):

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from hsup.model import Author, Command, DynoName, ExitStatus, Fault, Release, Slug
+from hsup.model import Author, Command, Drain, DynoName, ExitStatus, Fault, Release, Slug
 from hsup.testing import make_release, make_spec
 
 
@@ -120,3 +120,17 @@ def test_a_fault_of_the_whole_is_told_without_a_place() -> None:
 def test_a_release_has_nothing_that_was_not_given() -> None:
     release = Release(app="shop", version=1)
     assert (release.config, release.processes, release.slug) == ({}, (), None)
+
+
+def test_the_url_of_a_drain_is_not_shown() -> None:
+    drain = Drain("https://user:secret@logs.example/x", "d.1")
+    release = make_release()._replace(drains=(drain,))
+    assert "secret" not in repr(release)
+    assert "logs.example" not in f"{drain} {release!r}"
+
+
+def test_a_change_of_drains_restarts_nothing() -> None:
+    release = make_release(web=1)
+    other = release._replace(drains=(Drain("https://logs.example"),))
+    assert release.differs_in_scale_only(other)
+    assert release.scaled_like(other) == other

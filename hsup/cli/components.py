@@ -42,6 +42,8 @@ from hsup.supervision.passing import Passing
 from hsup.visible import say_at_once, warn, warn_of
 
 if TYPE_CHECKING:
+    from hsup.drains.destinations import Wanted
+    from hsup.log_drain import Destination, LogDrain
     from hsup.supervision.formation import ScaleRequest
 
 _Factory = TypeVar("_Factory")
@@ -186,6 +188,24 @@ class Components:
         """Create the log sinks that the settings ask for, besides the terminal."""
         return self._made(self.plugins.log_sinks, create_sink)
 
+    def own_drains(self) -> list[Wanted]:
+        """Return the log drains that the user named. Raises UsageError."""
+        from hsup.drains.destinations import LOGPLEX, wanted  # only where there are drains
+
+        with self.options.naming("drains"):
+            drains = [wanted(url) for url in self.options.drains]
+        if self.settings.logplex_url is not None:
+            with self.options.naming("logplex_url"):
+                drains.append(wanted(self.settings.logplex_url, kind=LOGPLEX))
+        return drains
+
+    def drain(self, kind: str, destination: Destination) -> LogDrain:
+        """Create a log drain of a kind. Raises HsupError."""
+        from hsup.plugins.drain_guard import create_drain  # only where there are drains
+
+        factory = self.plugins.log_drains.choose(kind)
+        return create_drain(self.calls, self.plugins.log_drains.part(kind), factory, destination)
+
     def services(self) -> list[Service]:
         """Create the services that the settings ask for."""
         return self._made(self.plugins.services, create_service)
@@ -236,7 +256,7 @@ class Components:
                 self.plugins.services.choose("control")
         if self.settings.logplex_url:
             with self.options.naming("logplex_url"):
-                self.plugins.log_sinks.choose("logplex")
+                self.plugins.log_drains.choose("logplex")
 
 
 def print_warnings() -> None:

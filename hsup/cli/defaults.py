@@ -12,8 +12,10 @@ DEFAULT_GRACE_SECONDS = 30.0
 PORTS = f'"{AUTO}" or a number from 1 to {HIGHEST_PORT}'
 SECONDS = "a number of seconds, 0 or more"
 #: Where someone reads, and anywhere else.
+#: As many as the platform remembers of an application.
+DEFAULT_HISTORY_LINES = 1500
 SCREEN_FORMAT, DEFAULT_LOG_FORMAT = "screen", "heroku"
-LOG_FORMATS = (SCREEN_FORMAT, "heroku", "plain", "json", "raw")
+LOG_FORMATS = (SCREEN_FORMAT, "heroku", "plain", "json", "raw", "none")
 #: The options that say how lines look, by what the format for the screen calls it.
 LOOKS = {"has_prefix": "prefix", "has_times": "timestamps"}
 
@@ -38,6 +40,7 @@ VARIABLES = frozenset(
         "HSUP_START_NUMBER",
         "HSUP_CONTROL_SOCKET",
         "HSUP_LOGPLEX_URL",
+        "HSUP_DRAIN",
         "HSUP_BIND",
         "HSUP_SIZE",
         "HSUP_DYNO_METADATA",
@@ -53,6 +56,7 @@ VARIABLES = frozenset(
         "HSUP_ONLY",
         "HSUP_PREFIX",
         "HSUP_TIMESTAMPS",
+        "HSUP_LOG_HISTORY",
         COMPLETION,
     }
 )

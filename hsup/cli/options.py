@@ -14,6 +14,7 @@ from hsup.cli.config import read_settings, working_directory
 from hsup.cli.defaults import (
     DEFAULT_DRIVER,
     DEFAULT_GRACE_SECONDS,
+    DEFAULT_HISTORY_LINES,
     DEFAULT_LOG_FORMAT,
     LOOKS,
     SCREEN_FORMAT,
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
 _STDOUT = 1
 
 #: Options that can be given several times.
-_REPEATED = ("binds", "env_files", "formation", "pass_env")
+_REPEATED = ("binds", "drains", "env_files", "formation", "pass_env")
 
 #: What the parameters are called on the command line whose options have other names.
-_OPTIONS = {"binds": "bind", "env_files": "env-file"}
+_OPTIONS = {"binds": "bind", "drains": "drain", "env_files": "env-file"}
 
 #: What is named by options whose values are paths.
 _KINDS = {"procfile": "file", "root": "directory"}
@@ -164,6 +165,17 @@ class Options:
     def start_number(self) -> int | None:
         """Return the number of the first dyno of each type, None if it was not set."""
         return self._given.get("start_number")
+
+    @property
+    def drains(self) -> tuple[str, ...]:
+        """Return the URLs of log drains, which may hold secrets."""
+        return tuple(self._given.get("drains") or ())
+
+    @property
+    def history_lines(self) -> int:
+        """Return how many of the last lines services can read."""
+        given = self._given.get("log_history")
+        return DEFAULT_HISTORY_LINES if given is None else int(given)
 
     @property
     def root(self) -> str | None:

@@ -275,6 +275,15 @@ SHARED_OPTIONS = (
         help="Send the dynos' log lines to this URL, too (needs a plugin).",
     ),
     _Shared(
+        "--drain",
+        "drains",
+        variable="HSUP_DRAIN",
+        multiple=True,
+        metavar="URL",
+        help="Deliver log lines to this URL, too: https://…, syslog+tls://…, file:… (needs "
+        "hsup-log-drain); can be repeated.",
+    ),
+    _Shared(
         "--bind",
         "binds",
         variable="HSUP_BIND",

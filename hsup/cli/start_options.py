@@ -7,9 +7,11 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from hsup.cli.defaults import DEFAULT_HISTORY_LINES
 from hsup.cli.shared import ON_OR_OFF, CompletedOption, alternatives
 
 _QUANTITIES = ("one", "release")
+_MOST_HISTORY_LINES = 1_000_000
 
 
 def quantities_option(verb: str) -> CompletedOption:
@@ -88,6 +90,15 @@ START_OPTIONS = (
         envvar="HSUP_TIMESTAMPS",
         help="Print the time before each line, in the format for the screen, which this chooses.  "
         "[default: on]  [HSUP_TIMESTAMPS]",
+    ),
+    CompletedOption(
+        ("--log-history",),
+        type=click.IntRange(0, _MOST_HISTORY_LINES),
+        expected=f"a whole number from 0 to {_MOST_HISTORY_LINES}",
+        metavar="N",
+        envvar="HSUP_LOG_HISTORY",
+        help="How many of the last log lines the control API can show.  "
+        f"[default: {DEFAULT_HISTORY_LINES}]  [HSUP_LOG_HISTORY]",
     ),
 )
 

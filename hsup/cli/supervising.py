@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from hsup.api import SUPERVISOR, Adopts, Driver, SharesPorts
 from hsup.cli.components import Components, closing
+from hsup.cli.draining import Draining, undelivered_text
 from hsup.cli.emergency import kill_descendants, tell_of_blocking
 from hsup.cli.options import Options
 from hsup.cli.printers import error_printer, log_printer, log_to_memory
@@ -115,6 +117,10 @@ class _Supervision:
         shown = Only(printer, request.only) if request.only else printer
         self._router = LogRouter([shown, *sinks])
         _log_calls(parts.calls, self._router)
+        if self._services:
+            self._router.remember(request.options.history_lines)
+        self._draining = Draining(parts, self._router, grace_seconds=plan.grace_seconds)
+        plan = plan._replace(follow_drains=self._draining.follow)
         self._supervisor = Supervisor(
             plan,
             source=source,
@@ -175,8 +181,13 @@ class _Supervision:
         """Print all remaining output, unless its reader is stuck."""
         if self._has_left_something:
             kill_descendants()
-        stuck_seconds = 0.1 if self._supervisor.is_hurried else _STUCK_SECONDS
-        await self._router.close(stuck_seconds=stuck_seconds)
+        is_hurried = self._supervisor.is_hurried
+        _, undelivered = await asyncio.gather(
+            self._router.close(stuck_seconds=0.1 if is_hurried else _STUCK_SECONDS),
+            self._draining.finish(is_hurried=is_hurried),
+        )
+        for one in undelivered:
+            self._errors.print(undelivered_text(one))
 
     @property
     def _has_left_something(self) -> bool:
@@ -233,7 +244,6 @@ def planned(
         called=request.called,
         stays=request.stays,
         follows_formation=follows,
-        has_drain="logplex" in parts.plugins.log_sinks,
         grace_seconds=options.grace_seconds,
     )
 

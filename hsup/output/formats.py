@@ -90,6 +90,20 @@ class RawFormatter:
         return batch.lines
 
 
+class NoFormatter:
+    """Nothing: for lines that only go to log drains."""
+
+    prefix_columns = 0
+
+    def __init__(self, *, coloured: bool) -> None:
+        del coloured
+
+    def __call__(self, batch: LogBatch, *, goes_on: bool = False) -> bytes:
+        """Return nothing."""
+        del batch, goes_on
+        return b""
+
+
 def _json_formatter(*, coloured: bool) -> Formatter:
     from hsup.output.json_lines import JsonFormatter  # slow to import, rarely needed
 
@@ -102,4 +116,5 @@ _FORMATTERS: dict[str, Callable[..., Formatter]] = {
     "plain": PlainFormatter,
     "json": _json_formatter,
     "raw": RawFormatter,
+    "none": NoFormatter,
 }

@@ -14,12 +14,16 @@ import tty
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from select import PIPE_BUF
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from hsup.api import SUPERVISOR, LogBatch, LogEvent, LogSink
 from hsup.model import DynoName
 from hsup.terminal import WindowSize
 from hsup.visible import visible
+
+if TYPE_CHECKING:
+    from hsup.output.backlog import Backlog
+    from hsup.output.history import History
 
 logger = logging.getLogger(__name__)
 
@@ -148,6 +152,9 @@ class LogRouter:
     def __init__(self, sinks: Sequence[LogSink], now: Callable[[], int] = time.time_ns) -> None:
         self.now = now
         self.unfinished = Unfinished()
+        #: Where lines are kept for others than the sinks, if there are any.
+        self.backlog: Backlog | None = None
+        self._history: History | None = None
         self._sinks = tuple(sinks)
         self._showing = [one for one in sinks if isinstance(one, ShowsBeginnings)]
         self._readers: set[StreamReader] = set()
@@ -170,10 +177,29 @@ class LogRouter:
         """Pass a batch to all sinks."""
         for sink in self._sinks:
             sink.write(batch)
-        if self._waiting is None and any(sink.is_full for sink in self._sinks):
+        if self.backlog is not None:
+            self.backlog.append(batch)
+        if self._waiting is None and (
+            any(sink.is_full for sink in self._sinks)
+            or (self.backlog is not None and self.backlog.is_full)
+        ):
             for reader in self._readers:
                 reader.pause()
             self._waiting = asyncio.get_running_loop().create_task(self._resume())
+
+    def remember(self, lines: int) -> None:
+        """Remember the last lines from now on."""
+        from hsup.output.backlog import Backlog  # only where somebody asks for them
+        from hsup.output.history import History
+
+        self.backlog = self.backlog or Backlog()
+        self._history = History(self.backlog, lines)
+
+    @property
+    def history(self) -> History:
+        """Return the last lines; call `remember` first."""
+        assert self._history is not None
+        return self._history
 
     @property
     def shows_beginnings(self) -> bool:
@@ -250,6 +276,8 @@ class LogRouter:
         try:
             for sink in self._sinks:
                 await sink.drained()
+            if self.backlog is not None:
+                await self.backlog.drained()
         finally:
             self._waiting = None
             self._tell_unsaid()

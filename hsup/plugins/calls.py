@@ -233,18 +233,18 @@ class Calls:
                 try:
                     while True:
                         try:
-                            item = await _Steps(self, call, items.__anext__())
+                            item = await Steps(self, call, items.__anext__())
                         except StopAsyncIteration:
                             return
                         notice.end()
                         call.is_told = False
                         yield item
                 finally:
-                    await _Steps(self, call, items.aclose())
+                    await Steps(self, call, items.aclose())
             except BaseException as error:
                 if isinstance(error, GeneratorExit) or _is_cancelled(error):
                     raise
-                cause = error.error if isinstance(error, _Escaped) else error
+                cause = error.error if isinstance(error, Escaped) else error
                 raise self.failed(call, failure, cause) from cause
             finally:
                 notice.end()
@@ -298,10 +298,10 @@ class Calls:
         except Exception:
             raise
         except BaseException as error:
-            raise _Escaped(error) from error
+            raise Escaped(error) from error
         if not hasattr(type(begun), "__await__"):
             raise _NotAsync
-        return await _Steps(self, call, begun)
+        return await Steps(self, call, begun)
 
     def _result(
         self,
@@ -324,7 +324,7 @@ class Calls:
             self.note(text, None)
             raise failure(text)
         error = task.exception()
-        if isinstance(error, _Escaped):
+        if isinstance(error, Escaped):
             error = error.error
         if error is not None:
             raise self.failed(call, failure, error) from error
@@ -506,7 +506,7 @@ class _NotAsync(Exception):
     """A result that should be awaited is not awaitable."""
 
 
-class _Escaped(Exception):
+class Escaped(Exception):
     """An exception that would end the event loop, for example SystemExit."""
 
     def __init__(self, error: BaseException) -> None:
@@ -514,7 +514,7 @@ class _Escaped(Exception):
         self.error = error
 
 
-class _Steps:
+class Steps:
     """Awaits an awaitable, and records when its code is running."""
 
     def __init__(self, calls: Calls, call: Call, work: Awaitable[Any]) -> None:
@@ -533,7 +533,7 @@ class _Steps:
             except StopIteration as end:
                 return end.value
             except (SystemExit, KeyboardInterrupt, Interrupted) as error:
-                raise _Escaped(error) from error
+                raise Escaped(error) from error
             thrown = None
             try:
                 yield waited_for

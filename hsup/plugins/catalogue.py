@@ -33,18 +33,27 @@ _PACKAGES = {
     ("source", "procfile"): "hsup-source-procfile",
 }
 
+#: The kinds of log drains that hsup-log-drain has.
+_LOG_DRAINS = frozenset(
+    {
+        "file",
+        "http",
+        "https",
+        "journal",
+        "logplex",
+        "otlp+http",
+        "otlp+https",
+        "syslog",
+        "syslog+tls",
+        "syslog+udp",
+    }
+)
+
 #: The options that packages are to serve which are not on PyPI yet.
 _UNPUBLISHED = {
-    ("log sink", "logplex"): ("--logplex-url", "HSUP_LOGPLEX_URL", "hsup-log-drain"),
     ("service", "control"): ("--control-socket", "HSUP_CONTROL_SOCKET", "hsup-control"),
 }
 _NEEDS_PLUGIN = "needs a plugin that is not installed, and {} has not been published yet"
-
-#: The warning for a release with a LogplexURL that no log sink serves.
-IGNORED_LOGPLEX_URL = (
-    "log lines are not sent to the release's LogplexURL: that "
-    f"{_NEEDS_PLUGIN.format('hsup-log-drain')}"
-)
 
 
 def source_asked_for(environ: Mapping[str, str], installed: Container[str]) -> str | None:
@@ -103,7 +112,10 @@ def missing(kind: str, name: str, installed: Iterable[str]) -> PluginError:
         option, variable, unpublished_package = unpublished
         text = f"{option} {_NEEDS_PLUGIN.format(unpublished_package)}"
         return PluginError(text, hint=f"leave out the option, or unset {variable}")
-    if package := _PACKAGES.get((kind, name)):
+    package = _PACKAGES.get((kind, name))
+    if kind == "log drain" and name in _LOG_DRAINS:
+        package = "hsup-log-drain"
+    if package:
         return PluginError(f'no {kind} "{name}" is installed', hint=how_to_install(package))
     if kind == "driver" and (os.sep in name or name.startswith(".")):  # foreman's -d
         import shlex

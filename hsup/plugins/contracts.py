@@ -15,6 +15,7 @@ from hsup.model import (
     Address,
     Author,
     Command,
+    Drain,
     ExitStatus,
     Fault,
     ProcessType,
@@ -171,6 +172,7 @@ _is_finding = _value(
     "a Finding", Finding, subject=_text, is_good=_flag, text=_text, remedy=_maybe_text
 )
 _is_slug = _value("a Slug", Slug, location=_text, checksum=_maybe_text, inode=_maybe_number)
+_is_drain = _value("a Drain", Drain, url=_text, token=_maybe_text)
 _is_author = _value("an Author", Author, uid=_number, gid=_number)
 _is_command = _value("a Command", Command, words=_each("a tuple of strings", _text))
 _is_process_type = _value(
@@ -199,6 +201,7 @@ is_release = _value(
     logplex_url=_maybe_text,
     metadata=_are_variables,
     author=unless_none(_is_author),
+    drains=_each("a tuple of Drains", _is_drain),
 )
 is_checked = unless_none(
     _value(

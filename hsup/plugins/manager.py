@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from hsup import events
     from hsup.api import DriverFactory, LogSinkFactory, ServiceFactory, SourceFactory
+    from hsup.log_drain import LogDrainFactory
 
 _Value = TypeVar("_Value")
 
@@ -109,6 +110,9 @@ class PluginManager:
         self.log_sinks: Registered[LogSinkFactory] = self._collect(
             "log sink", hookspecs.hsup_register_log_sinks, callable, "callable"
         )
+        self.log_drains: Registered[LogDrainFactory] = self._collect(
+            "log drain", hookspecs.hsup_register_log_drains, callable, "callable"
+        )
         self.services: Registered[ServiceFactory] = self._collect(
             "service", hookspecs.hsup_register_services, callable, "callable"
         )
@@ -116,7 +120,13 @@ class PluginManager:
     def faults(self) -> tuple[str, ...]:
         """Return what is wrong with plugins, one sentence each."""
         broken = [f"{one} is not loaded: {one.fault}" for one in self.plugins if one.fault]
-        kinds = (self.drivers, self.sources, self.log_sinks, self.services)
+        kinds = (
+            self.drivers,
+            self.sources,
+            self.log_sinks,
+            self.log_drains,
+            self.services,
+        )
         clashes = [text for kind in kinds for text in kind.clashes.values()]
         return (*broken, *self._faults, *clashes)
 

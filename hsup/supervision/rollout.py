@@ -231,6 +231,7 @@ class Rollout:
         self._specs.check(release, is_first=is_first)
         if is_first:
             self._announce(release)
+            self._options.follow_drains(release)
         self._tell_ignored_slug(release)
         commands = (one.command for one in release.processes)
         require_passable(release, commands, has_metadata=self._options.has_metadata)
@@ -272,6 +273,7 @@ class Rollout:
         for about in (SUPERVISOR, API):
             self._around.router.runs(about, release.app, release.version)
         ports = {str(name): spec.port for name, spec in prepared.specs.items()}
+        self._options.follow_drains(release)
         received = ReleaseReceived(
             release=release,
             ports=ports,
@@ -280,8 +282,6 @@ class Rollout:
         )
         self._received = received._replace(previous=None)
         self._around.tell(received)
-        if release.logplex_url and not self._options.has_drain:
-            self._say(f"Warning: {catalogue.IGNORED_LOGPLEX_URL}")
         self._fleet.want(prepared.specs)
         await self._keeper.keep(release._replace(slug=prepared.slug))
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from signal import Signals
+from typing import TYPE_CHECKING
 
 from hsup.api import SUPERVISOR, Driver, Fetched, Service, Source, Sweeps
 from hsup.errors import HsupError
@@ -29,6 +30,9 @@ from hsup.supervision.options import SupervisorOptions
 from hsup.supervision.ports import Ports
 from hsup.supervision.rollout import Outcome, Rollout, Telling, rejection
 from hsup.supervision.stopping import Stopping
+
+if TYPE_CHECKING:
+    from hsup.output.history import History
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +84,11 @@ class Supervisor:
         self._is_waiting = False
         self._asking = Asking()
         self._stopping = Stopping()
+
+    @property
+    def history(self) -> History:
+        """Return the last lines of all dynos."""
+        return self._router.history
 
     def dynos(self) -> Mapping[str, str]:
         """Return the state of every dyno by its name."""

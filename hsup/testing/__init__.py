@@ -4,7 +4,8 @@
         def make_driver(self, settings):
             return FrobDriver(settings)
 
-MemoryDriver, MemorySource, MemorySink and MemorySupervisor stand in for what a plugin works with.
+MemoryDriver, MemorySource, MemorySink, MemoryDrain and MemorySupervisor stand in for what a plugin
+works with.
 make_release, make_spec and make_batch make the values that hsup passes to it, dyno_spec the spec
 of a dyno of your own release. A Recorder reads the output of a dyno, an EventRecorder keeps the
 events that observers receive.
@@ -20,6 +21,7 @@ from hsup.supervision.dyno_spec import dyno_spec  # noqa: E402
 from hsup.testing.driver_suite import DriverSuite  # noqa: E402 - asserts are rewritten first
 from hsup.testing.event_recorder import EventRecorder  # noqa: E402
 from hsup.testing.making import make_batch, make_release, make_spec  # noqa: E402
+from hsup.testing.memory_drain import MemoryDrain  # noqa: E402
 from hsup.testing.memory_driver import MemoryDriver, MemoryDyno  # noqa: E402
 from hsup.testing.memory_sink import MemorySink  # noqa: E402
 from hsup.testing.memory_source import MemorySource  # noqa: E402
@@ -30,6 +32,7 @@ from hsup.testing.source_suite import SourceSuite  # noqa: E402
 __all__ = [
     "DriverSuite",
     "EventRecorder",
+    "MemoryDrain",
     "MemoryDriver",
     "MemoryDyno",
     "MemorySink",

@@ -248,7 +248,11 @@ def test_a_half_line_is_ended_so_that_no_other_is_appended(name: str) -> None:
     assert printed(name, b"half") == printed(name, b"half\n")
 
 
-@pytest.mark.parametrize("name", LOG_FORMATS)
+def test_with_no_format_nothing_is_printed() -> None:
+    assert printed("none", b"line\n") == b""
+
+
+@pytest.mark.parametrize("name", [name for name in LOG_FORMATS if name != "none"])
 @pytest.mark.parametrize("lines", [b"x" * 1000 + b"\n", b"\xff\xfe\n", b"\x1b[1mbold\n", b"\n"])
 def test_every_choice_of_the_command_line_prints_any_line(name: str, lines: bytes) -> None:
     assert printed(name, lines).endswith(b"\n")

@@ -13,6 +13,8 @@ from hsup.plugins.installation import how_to_install
         ("driver", "docker", "hsup-driver-docker"),
         ("driver", "libcontainer", "hsup-driver-libcontainer"),
         ("source", "heroku", "hsup-source-heroku"),
+        ("log drain", "https", "hsup-log-drain"),
+        ("log drain", "logplex", "hsup-log-drain"),
     ],
 )
 def test_what_another_package_has_is_named_with_it(kind: str, name: str, package: str) -> None:
@@ -24,7 +26,6 @@ def test_what_another_package_has_is_named_with_it(kind: str, name: str, package
 @pytest.mark.parametrize(
     ("kind", "name", "option", "variable", "package"),
     [
-        ("log sink", "logplex", "--logplex-url", "HSUP_LOGPLEX_URL", "hsup-log-drain"),
         ("service", "control", "--control-socket", "HSUP_CONTROL_SOCKET", "hsup-control"),
     ],
 )

@@ -138,6 +138,7 @@ REGISTERING = {
     "hsup_register_drivers": lambda manager: manager.drivers,
     "hsup_register_sources": lambda manager: manager.sources,
     "hsup_register_log_sinks": lambda manager: manager.log_sinks,
+    "hsup_register_log_drains": lambda manager: manager.log_drains,
     "hsup_register_services": lambda manager: manager.services,
     "hsup_register_commands": lambda manager: manager.commands(),
 }
@@ -290,7 +291,13 @@ def test_a_command_is_registered(install: Installer) -> None:
 
 
 @pytest.mark.parametrize(
-    "hook", ["hsup_register_log_sinks", "hsup_register_services", "hsup_register_sources"]
+    "hook",
+    [
+        "hsup_register_log_drains",
+        "hsup_register_log_sinks",
+        "hsup_register_services",
+        "hsup_register_sources",
+    ],
 )
 def test_what_a_hook_registers_is_found_by_its_name(install: Installer, hook: str) -> None:
     body = "return {'frob': Factory()}"

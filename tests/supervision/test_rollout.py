@@ -106,20 +106,19 @@ async def test_nothing_but_a_rejected_release_is_waited_over_where_hsup_stays(
     await end(supervisor, running)
 
 
-@pytest.mark.parametrize(("has_drain", "warnings"), [(False, 1), (True, 0)])
-async def test_a_logplex_url_that_nothing_serves_is_warned_of(
-    supervise: Supervise, source: MemorySource, sink: MemorySink, has_drain: bool, warnings: int
+async def test_the_drains_of_a_release_are_followed_before_its_dynos_run(
+    supervise: Supervise, source: MemorySource, sink: MemorySink
 ) -> None:
+    followed: list[tuple[str | None, int]] = []
     source.release(web=1, logplex_url="https://t:s@logs.example")
-    supervisor, running = supervise(has_drain=has_drain)
+
+    def follow(release: Release) -> None:
+        followed.append((release.logplex_url, len(sink.said("web.1"))))
+
+    supervisor, running = supervise(follow_drains=follow)
     await sink.until(lambda one: "State changed from starting to up" in one.said("web.1"))
     await end(supervisor, running)
-    expected = (
-        "Warning: log lines are not sent to the release's LogplexURL: that needs a plugin that "
-        "is not installed, and hsup-log-drain has not been published yet"
-    )
-    said = [line for line in sink.said() if line == expected]
-    assert len(said) == warnings
+    assert set(followed) == {("https://t:s@logs.example", 0)}
     assert not any("logs.example" in line for line in sink.said())
 
 

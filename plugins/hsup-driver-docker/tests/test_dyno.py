@@ -93,7 +93,7 @@ def test_a_reader_that_is_stuck_does_not_keep_a_dyno_from_ending(
 ) -> None:
     async def check() -> None:
         reading, writing = os.pipe()
-        other = os.open(os.devnull, os.O_WRONLY)
+        errors, other = os.pipe()
 
         class Stuck:
             stdout, stderr = writing, other
@@ -105,5 +105,6 @@ def test_a_reader_that_is_stuck_does_not_keep_a_dyno_from_ending(
         await dyno.signal(15)
         await dyno.destroy(1.0)
         os.close(reading)
+        os.close(errors)
 
     run(check())

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from hsup.model import Author, Command, Fault, ProcessType, Release, Slug
+from hsup.model import Author, Command, Drain, Fault, ProcessType, Release, Slug
 from hsup.validation import (
     MAX_PROCESSES,
     MAX_QUANTITY,
@@ -36,6 +36,7 @@ _KEYS = (
     "Stack",
     "Processes",
     "LogplexURL",
+    "LogDrains",
 )
 #: The format of the Platform API.
 _CHECKSUM = re.compile(r"SHA256:[0-9a-f]{64}", re.IGNORECASE)
@@ -205,6 +206,7 @@ class _Reader:
             slug=self._slug(members),
             stack=self._text(members, "Stack"),
             logplex_url=self._text(members, "LogplexURL"),
+            drains=self._drains(members),
         )
 
     def _slug(self, members: Mapping[str, object]) -> Slug | None:
@@ -270,6 +272,21 @@ class _Reader:
             return None
         self._note_problem((key,), f'"{key}"', line_problem(found))
         return found or None
+
+    def _drains(self, members: Mapping[str, object]) -> tuple[Drain, ...]:
+        found = members.get("LogDrains")
+        if found is None:
+            return ()
+        if not isinstance(found, list):
+            kind = _KINDS.get(type(found), "an object")  # a URL may hold secrets
+            self._note(("LogDrains",), f'"LogDrains" must be a list of URLs, got {kind}')
+            return ()
+        for one in found:
+            if not isinstance(one, str):
+                self._refuse(("LogDrains",), 'an item of "LogDrains"', "a string", one)
+            else:
+                self._note_problem(("LogDrains",), 'an item of "LogDrains"', line_problem(one))
+        return tuple(Drain(one) for one in found if isinstance(one, str))
 
     def _note_problem(self, path: JsonPath, subject: str, problem: str | None) -> None:
         if problem:

@@ -34,6 +34,7 @@ def control_file(release: Release) -> bytes:
         "SlugChecksum": slug and slug.checksum,
         "Stack": release.stack,
         "LogplexURL": release.logplex_url,
+        "LogDrains": [one.url for one in release.drains] or None,
         "Processes": [
             {
                 "Type": one.name,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hsup.errors import InvalidRelease
-from hsup.model import Command, Fault, ProcessType, Release, Slug
+from hsup.model import Command, Drain, Fault, ProcessType, Release, Slug
 from hsup.validation import MOST_SHOWN
 from hsup_source_directory.control_file import Parsed, parse
 
@@ -21,7 +21,7 @@ FULL = b"""{
     },
     "Slug": "sample-slug.tgz",
     "Stack": "cedar-14",
-    "LogplexURL": "https://logs.example.com",
+    "LogplexURL": "https://logs.example.com", "LogDrains": ["https://a.example/x", "syslog://b"],
     "Processes": [
         {
             "Args": ["./web-server", "arg"],
@@ -76,6 +76,7 @@ def test_every_key_has_its_place_in_the_release() -> None:
             slug=Slug(location="sample-slug.tgz"),
             stack="cedar-14",
             logplex_url="https://logs.example.com",
+            drains=(Drain("https://a.example/x"), Drain("syslog://b")),
         )
     )
 
@@ -87,6 +88,8 @@ def test_every_key_has_its_place_in_the_release() -> None:
         b'\xef\xbb\xbf{"Processes": []}',
         b'{"Version": null, "Name": null, "Env": null, "Slug": null, "Processes": null}',
         b'{"Name": "", "Env": {}, "Slug": "", "Stack": "", "Processes": [], "LogplexURL": ""}',
+        b'{"Processes": [], "LogDrains": []}',
+        b'{"Processes": [], "LogDrains": null}',
     ],
 )
 def test_what_is_left_out_null_or_empty_has_a_default(content: bytes) -> None:
@@ -180,6 +183,12 @@ def test_the_top_level_is_an_object(content: bytes, found: str) -> None:
         ('"Slug": "a\\u0000b"', '"Slug" must be one line of text, got the character U+0000'),
         ('"Stack": {}', '"Stack" must be a string, got an object'),
         ('"LogplexURL": false', '"LogplexURL" must be a string, got false'),
+        ('"LogDrains": "https://x"', '"LogDrains" must be a list of URLs, got a string'),
+        ('"LogDrains": [5]', 'an item of "LogDrains" must be a string, got 5'),
+        (
+            '"LogDrains": ["https://x\\u0000"]',
+            'an item of "LogDrains" must be one line of text, got the character U+0000',
+        ),
         ('"Processes": {}', '"Processes" must be a list of objects, got an object'),
         ('"Processes": [null]', "process 1 must be an object, got null"),
         ('"Env": ["A=secret"]', '"Env" must be an object of strings, got a list'),

@@ -30,6 +30,7 @@ near_misses = st.fixed_dictionaries(
         "Slug": json_values,
         "Stack": json_values,
         "LogplexURL": json_values,
+        "LogDrains": json_values | st.lists(json_values),
         "Processes": json_values | st.lists(processes | json_values),
         "processes": json_values,
     },
@@ -42,6 +43,7 @@ releases = st.fixed_dictionaries(
         "Slug": lines,
         "Stack": lines,
         "LogplexURL": lines,
+        "LogDrains": st.lists(lines),
         "Processes": st.lists(
             st.fixed_dictionaries(
                 {
@@ -92,6 +94,7 @@ def test_a_good_file_gives_what_it_says(
         "Slug": release.slug.location,
         "Stack": release.stack,
         "LogplexURL": release.logplex_url,
+        "LogDrains": [one.url for one in release.drains],
         "Processes": [
             {"Args": list(one.command.words), "Quantity": one.quantity, "Type": one.name}
             for one in release.processes

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from hsup.errors import SourceError
-from hsup.model import Command, ProcessType, Release, Slug
+from hsup.model import Command, Drain, ProcessType, Release, Slug
 from hsup_source_directory.control_file import MAX_BRACKETS, parse
 from hsup_source_directory.reading import MAX_BYTES
 from hsup_source_directory.running import control_file
@@ -29,6 +29,7 @@ WHOLE = Release(
     slug=Slug("slug.tgz", "SHA256:" + "a" * 64),
     stack="heroku-24",
     logplex_url="https://logs.example",
+    drains=(Drain("https://a.example/x"),),
 )
 
 

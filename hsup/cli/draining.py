@@ -1,0 +1,66 @@
+"""Deliver log lines to drains, if there are any; nothing is imported for them before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from hsup.api import SUPERVISOR, LogEvent
+from hsup.cli.components import Components
+from hsup.model import Release
+from hsup.output.logs import LogRouter
+
+if TYPE_CHECKING:
+    from hsup.drains.destinations import Destinations, Undelivered
+
+
+class Draining:
+    """The drains of a run: those that the user named, and those of its releases.
+
+    Raises UsageError for one that the user named and that makes no sense, and PluginError if its
+    plugin is not installed.
+    """
+
+    def __init__(self, parts: Components, router: LogRouter, *, grace_seconds: float) -> None:
+        self._parts = parts
+        self._router = router
+        self._grace_seconds = grace_seconds
+        self._destinations: Destinations | None = None
+        if parts.options.drains or parts.settings.logplex_url:
+            self._destinations = self._begun()
+
+    def follow(self, release: Release) -> None:
+        """Deliver to the drains of a release from now on."""
+        if self._destinations is None and (release.drains or release.logplex_url):
+            self._destinations = self._begun()
+        if self._destinations is not None:
+            self._destinations.follow(release, grace_seconds=self._grace_seconds)
+
+    async def finish(self, *, is_hurried: bool) -> Sequence[Undelivered]:
+        """Deliver what is left, within the grace period; return what could not be delivered."""
+        if self._destinations is None:
+            return ()
+        return await self._destinations.finish(0.0 if is_hurried else self._grace_seconds)
+
+    def _begun(self) -> Destinations:
+        from hsup.drains.destinations import Destinations  # only where there are drains
+        from hsup.output.backlog import Backlog
+
+        parts = self._parts
+        self._router.backlog = self._router.backlog or Backlog()
+        return Destinations(
+            parts.own_drains(),
+            backlog=self._router.backlog,
+            settings=parts.settings,
+            create=parts.drain,
+            say=self._say,
+        )
+
+    def _say(self, text: str, event: LogEvent) -> None:
+        self._router.say(SUPERVISOR, text, event)
+
+
+def undelivered_text(one: Undelivered) -> str:
+    """Return the line for standard error about lines that a drain has not got."""
+    lines = "1 line was" if one.line_count == 1 else f"{one.line_count} lines were"
+    return f"hsup: warning: {one.name}: {lines} not delivered\n"

@@ -1,0 +1,1 @@
+"""Deliver log lines to destinations outside of hsup, each on its own."""

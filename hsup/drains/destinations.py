@@ -1,0 +1,196 @@
+"""Keep a delivery for each destination that the user, or the release that runs, names."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from hsup.api import LogEvent, Settings
+from hsup.drains import urls
+from hsup.drains.delivery import Delivery
+from hsup.drains.pace import Pace
+from hsup.errors import HsupError, UsageError
+from hsup.log_drain import Destination, DrainURL, LogDrain
+from hsup.model import Drain, Release
+from hsup.output.backlog import Backlog
+
+#: The kind that serves `--logplex-url`, whatever the scheme is.
+LOGPLEX = "logplex"
+
+#: How long a drain may take to close its connections.
+_CLOSING_SECONDS = 2.0
+
+
+class Wanted(NamedTuple):
+    """A destination that somebody names; `kind` is what its scheme, or an option, chooses.
+
+    It is a release that `is_foreign`: what it names is not opened with the rights of hsup.
+    """
+
+    kind: str
+    url: DrainURL
+    token: str
+    keeping: urls.Keeping
+    is_foreign: bool = False
+
+
+def wanted(text: str, *, kind: str | None = None, token: str | None = None) -> Wanted:
+    """Return the destination that a URL describes. Raises UsageError without secrets."""
+    url = urls.read(text)
+    try:
+        keeping, rest = urls.keeping(url)
+    except UsageError as error:
+        error.put_before(f"drain {url}")
+        raise
+    return Wanted(kind or url.scheme, rest, token or _token(text), keeping)
+
+
+def _token(text: str) -> str:
+    """Return a token like those of the platform, always the same for a URL."""
+    digest = hashlib.sha256(text.encode(errors="surrogatepass")).digest()
+    return f"d.{uuid.UUID(bytes=digest[:16], version=4)}"
+
+
+class Undelivered(NamedTuple):
+    """How many lines a destination has not got at the end."""
+
+    name: str
+    line_count: int
+
+
+class Destinations:
+    """Delivers lines to the user's own destinations, and to those of the release that runs.
+
+    `create` makes the drain of a kind, and raises HsupError. `say` gets lines of hsup's own.
+    """
+
+    def __init__(
+        self,
+        own: Iterable[Wanted],
+        *,
+        backlog: Backlog,
+        settings: Settings,
+        create: Callable[[str, Destination], LogDrain],
+        say: Callable[[str, LogEvent], None],
+    ) -> None:
+        self._backlog = backlog
+        self._settings = settings
+        self._create = create
+        self._say = say
+        self._metadata: Mapping[str, str] = {}
+        self._running: dict[Wanted, Delivery] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._refused: set[Wanted] = set()
+        self._own = tuple(own)
+        for one in self._own:
+            self._begin(one)
+
+    def follow(self, release: Release, *, grace_seconds: float) -> None:
+        """Deliver to the destinations of a release from now on, and no longer to those before.
+
+        What these have not got yet they get within `grace_seconds`.
+        """
+        self._metadata = release.metadata
+        named = (*self._own, *self._of(release))
+        for one in [one for one in self._running if one not in named]:
+            leaving = asyncio.create_task(self._leave(self._running.pop(one), grace_seconds))
+            self._leaving.add(leaving)
+            leaving.add_done_callback(self._leaving.discard)
+        for one in named:
+            if one not in self._running and one not in self._refused:
+                self._try(one)
+
+    async def finish(self, grace_seconds: float) -> Sequence[Undelivered]:
+        """Deliver what is left within that time, and end; return what could not be delivered."""
+        if grace_seconds > 0:
+            finishing = [asyncio.create_task(one.finish()) for one in self._running.values()]
+            everything = {*finishing, *self._leaving}
+            if everything:
+                await asyncio.wait(everything, timeout=grace_seconds)
+            for task in everything:
+                task.cancel()
+        ended = [_ended(one) for one in self._running.values()]
+        return [one for one in await asyncio.gather(*ended) if one.line_count]
+
+    def _begin(self, one: Wanted) -> None:
+        destination = Destination(one.url, one.token, self._settings, lambda: self._metadata)
+        drain = self._create(one.kind, destination)
+        pace = Pace()
+        reader = self._backlog.reader(one.keeping.buffer_bytes, pace.is_quick)
+        pace.on_slow = reader.release
+        name = self._name(one)
+        self._running[one] = Delivery(drain, reader, name=name, say=self._say, pace=pace)
+
+    def _try(self, one: Wanted) -> None:
+        """Begin to deliver to a destination of a release; say why if that cannot be."""
+        try:
+            if one.is_foreign:
+                _require_safe(one)
+            self._begin(one)
+        except HsupError as error:
+            self._refused.add(one)
+            self._say(f"Warning: the release's {error}", LogEvent("warning"))
+
+    def _name(self, one: Wanted) -> str:
+        """Return what messages call a destination; several of one host are numbered."""
+        name = f"drain {one.url}"
+        same = sum(
+            other.url.scheme == one.url.scheme and str(other.url) == str(one.url)
+            for other in self._running
+        )
+        return f"{name} ({same + 1})" if same else name
+
+    def _of(self, release: Release) -> Iterator[Wanted]:
+        """Yield the destinations that a release names; say what is wrong with others."""
+        named: list[tuple[Drain, str | None]] = [(one, None) for one in release.drains]
+        if release.logplex_url and self._settings.logplex_url is None:
+            named.append((Drain(release.logplex_url), LOGPLEX))
+        author = release.author
+        is_foreign = author is None or not author.is_trusted
+        for drain, kind in named:
+            try:
+                one = wanted(drain.url, kind=kind, token=drain.token)
+                yield one._replace(is_foreign=is_foreign)
+            except HsupError as error:
+                self._say(
+                    f"Warning: a drain of the release is not used: {error}", LogEvent("warning")
+                )
+
+    async def _leave(self, delivery: Delivery, grace_seconds: float) -> None:
+        try:
+            async with asyncio.timeout(grace_seconds):
+                await delivery.finish()
+        except TimeoutError:
+            pass
+        finally:
+            ended = await _ended(delivery)
+        if ended.line_count:
+            text = f"Warning: {ended.name} was left with {ended.line_count} lines not delivered"
+            self._say(text, LogEvent("warning"))
+
+
+def _require_safe(one: Wanted) -> None:
+    """Raise UsageError for a drain with which a release would use hsup's right to open files."""
+    url = one.url
+    if url.is_of_this_machine or not url.host:
+        text = f"drain {url} is of this machine, which only its user may name"
+        raise UsageError(text, hint="name it with --drain")
+    names = [name for name, _ in url.parameters]
+    if one.keeping.spool is not None:
+        names.append(urls.SPOOL)
+    for name in names:
+        if name in urls.OF_FILES:
+            text = f'drain {url} has the parameter "{name}", which only the user may give'
+            raise UsageError(text, hint="name the drain with --drain")
+
+
+async def _ended(delivery: Delivery) -> Undelivered:
+    """End a delivery; return what was not delivered."""
+    try:
+        async with asyncio.timeout(_CLOSING_SECONDS):
+            return Undelivered(delivery.name, await delivery.close())
+    except TimeoutError:
+        return Undelivered(delivery.name, delivery.undelivered)

@@ -281,6 +281,7 @@ def test_a_slug_with_another_checksum_is_not_run(hsup: Hsup, shop: App) -> None:
     done = hsup.call("start")
     assert done.status == 1
     assert "Error R17 (Checksum error)" in done.message
+    assert " heroku[supervisor]: Error R17 (Checksum error) -> " in done.text
 
 
 def test_a_run_has_the_config_and_takes_a_type_for_its_command(hsup: Hsup, shop: App) -> None:

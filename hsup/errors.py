@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hsup.model import Fault, PlatformError, Release
+    from hsup.model import Fault, PlatformLine, Release
 
 
 class HsupError(Exception):
@@ -16,8 +16,10 @@ class HsupError(Exception):
     """
 
     exit_code = 1
-    #: What the platform says of the error, if it knows it.
-    platform_error: PlatformError | None = None
+    #: The platform's code for the error, for example R17, if it has one.
+    code: str | None = None
+    #: What the platform says of the error, if hsup says it, too.
+    platform_line: PlatformLine | None = None
     #: Whether a plugin is at fault: its contract does not let it raise this.
     is_mistake = False
 
@@ -28,11 +30,6 @@ class HsupError(Exception):
     def __str__(self) -> str:
         text = super().__str__()
         return f"{text}; {self.hint}" if self.hint else text
-
-    @property
-    def code(self) -> str | None:
-        """Return the platform's code for the error, for example R17, if it has one."""
-        return None if self.platform_error is None else self.platform_error.code
 
     def put_before(self, subject: str) -> None:
         """Begin the text with the option, the variable or the file whose value is at fault."""
@@ -126,10 +123,7 @@ class DrainError(HsupError):
         retry_seconds: float | None = None,
     ) -> None:
         super().__init__(text, hint=hint)
-        if code is not None:
-            from hsup.model import PlatformError  # errors are imported before values
-
-            self.platform_error = PlatformError(code, text)
+        self.code = code
         self.taken_lines = taken_lines
         self.retry_seconds = retry_seconds
 

@@ -245,14 +245,10 @@ class Address(NamedTuple):
     port: int
 
 
-class PlatformError(NamedTuple):
-    """What the platform says of an error: its code, for example R17, and its line to the letter.
+class PlatformLine(NamedTuple):
+    """What the platform says of an error, to the letter; `facts` are the values in it, by name."""
 
-    `facts` are the values in the line, by name.
-    """
-
-    code: str
-    line: str
+    text: str
     facts: Mapping[str, str] = NO_VARIABLES
 
 

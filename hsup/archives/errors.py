@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hsup.errors import DriverError
-from hsup.model import PlatformError
+from hsup.model import PlatformLine
 
 
 class SlugError(DriverError):
@@ -32,6 +32,8 @@ class HostileSlug(SlugError):
 class ChecksumError(SlugError):
     """The archive is not the one that the release was made with: the platform's R17."""
 
+    code = "R17"
+
     def __init__(self, expected: str, actual: str, *, hint: str) -> None:
         self.expected, self.actual = expected, actual
         # The platform's text to the letter, its missing "not" included.
@@ -41,4 +43,4 @@ class ChecksumError(SlugError):
         )
         super().__init__(text, hint=hint)
         facts = {"expected": f"SHA256:{expected}", "actual": f"SHA256:{actual}"}
-        self.platform_error = PlatformError("R17", text, facts)
+        self.platform_line = PlatformLine(text, facts)

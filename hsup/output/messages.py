@@ -99,10 +99,10 @@ def exit_timeout(grace_seconds: float) -> Line:
 
 def platform_error(error: HsupError) -> tuple[Line, ...]:
     """Return the platform's line for an error, none if it knows no such error."""
-    known = error.platform_error
+    known = error.platform_line
     if known is None:
         return ()
-    return (Line(known.line, LogEvent("error", code=known.code, facts=known.facts), PLATFORM),)
+    return (Line(known.text, LogEvent("error", code=error.code, facts=known.facts), PLATFORM),)
 
 
 def narrate(event: Event) -> tuple[str, tuple[Line, ...]]:

@@ -237,7 +237,7 @@ class HerokuSource:
 def _rejected(snapshot: Snapshot, error: SlugError) -> InvalidRelease:
     faults = [Fault("the slug", str(error))]
     rejected = InvalidRelease(f"cannot run v{snapshot.version}", faults)
-    rejected.platform_error = error.platform_error
+    rejected.code, rejected.platform_line = error.code, error.platform_line
     return rejected
 
 

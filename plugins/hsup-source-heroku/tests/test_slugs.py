@@ -35,6 +35,8 @@ def test_a_slug_with_another_checksum_is_rejected(
     with pytest.raises(InvalidRelease, match=r"Error R17 \(Checksum error\)") as caught:
         source.settled()
     assert caught.value.code == "R17"
+    assert caught.value.platform_line is not None
+    assert caught.value.platform_line.text.startswith("Error R17 (Checksum error) -> ")
     assert [str(path) for path in tmp_path.glob("state/*/shop/slugs/*")] == [good.slug.location]
     assert make_source().source.kept() is None
 

@@ -16,6 +16,10 @@ from hsup.plugins.contracts import has
 #: Shorter parts of a URL are no secrets, and are found in any text.
 _LEAST_SECRET = 3
 
+#: Parameters whose values are files, which messages name. `key` is one beside `cert` only: else it
+#: may be what a service knows its customers by.
+_FILES = frozenset({"ca", "cert", "socket", "spool"})
+
 _is_drain = has("deliver", "close", what="a log drain", may_have=("limits",))
 
 
@@ -84,7 +88,12 @@ def create_drain(
 
 def without_secrets(text: str, url: DrainURL) -> str:
     """Return a text in which what may be a secret of a URL is replaced by dots."""
-    values = (url.user, url.password, *(value for _, value in url.parameters))
+    files = _FILES | ({"key"} if "cert" in dict(url.parameters) else set())
+    values = (
+        url.user,
+        url.password,
+        *(value for name, value in url.parameters if name not in files),
+    )
     parts = {one for one in values if one and len(one) >= _LEAST_SECRET}
     if not url.is_of_this_machine and len(url.path) > _LEAST_SECRET:
         parts.add(url.path)

@@ -32,11 +32,14 @@ _HEAD_BYTES = 16 << 10
 
 
 class Request(NamedTuple):
-    """A request with a body."""
+    """A request with a body. Its headers may have a password, and its path a key."""
 
     path: str
     headers: Headers
     body: bytes
+
+    def __repr__(self) -> str:
+        return f"<Request with {len(self.body)} bytes>"
 
 
 class Answer(NamedTuple):

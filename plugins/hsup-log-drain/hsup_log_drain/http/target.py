@@ -48,8 +48,9 @@ class Target:
 
 def _path(url: DrainURL) -> str:
     """Return the path and the query, percent-encoded."""
-    path = quote(url.path or "/", safe=_OF_PATHS)
-    query = urlencode(url.parameters, quote_via=quote, safe=_OF_QUERIES)
+    errors = "surrogateescape"  # bytes of a command line that are not UTF-8 stay what they are
+    path = quote(url.path or "/", safe=_OF_PATHS, errors=errors)
+    query = urlencode(url.parameters, quote_via=quote, safe=_OF_QUERIES, errors=errors)
     return f"{path}?{query}" if query else path
 
 

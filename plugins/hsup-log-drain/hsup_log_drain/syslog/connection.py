@@ -58,6 +58,7 @@ class Connection:
         self._waiting: asyncio.Future[None] | None = None
         self._has_heard = False
         self._is_sending = False
+        self._left = 0
         self.ending: Ending | None = None
         asyncio.get_running_loop().add_reader(connected, self._receive)
 
@@ -83,7 +84,8 @@ class Connection:
                 self._is_sending = False
                 return
             if pace.is_stalled(left):
-                self._end(f"the receiver took nothing for {STALL_SECONDS:.0f} s")
+                text = f"the receiver took nothing for {STALL_SECONDS:.0f} s"
+                self._end(text, TimeoutError(text))
             else:
                 await self._wait(pace.pause_seconds(), is_unsent=bool(rest))
         left = len(rest) + await self._settled()
@@ -92,6 +94,7 @@ class Connection:
 
     def close(self) -> None:
         """Close it; what was sent still arrives."""
+        self._unacknowledged()
         if self.ending is None:
             self._end("it was closed")
             try:
@@ -103,6 +106,7 @@ class Connection:
 
     def abort(self) -> None:
         """Close it; what the other end has not taken never arrives, and is not sent twice later."""
+        self._unacknowledged()
         self._end("it was closed")
         try:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER)
@@ -123,8 +127,10 @@ class Connection:
 
     def _unacknowledged(self) -> int:
         """Return how many bytes that were written the other end has not taken."""
-        left: int = struct.unpack("i", fcntl.ioctl(self._socket, termios.TIOCOUTQ, bytes(4)))[0]
-        return left
+        if self._socket.fileno() >= 0:
+            left = fcntl.ioctl(self._socket, termios.TIOCOUTQ, bytes(4))
+            (self._left,) = struct.unpack("i", left)
+        return self._left
 
     async def _settled(self) -> int:
         """Return how many bytes that were written the other end will not take.
@@ -135,7 +141,7 @@ class Connection:
         loop = asyncio.get_running_loop()
         end, pace = loop.time() + _SETTLING_SECONDS, _Pace()
         assert self.ending is not None
-        is_over = self.ending.error is not None
+        is_over = self.ending.error is not None or self._socket.fileno() < 0
         while (left := self._unacknowledged()) and not is_over and loop.time() < end:
             is_over = bool(self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
             await asyncio.sleep(pace.pause_seconds())
@@ -158,6 +164,7 @@ class Connection:
         if self.ending is None:
             self.ending = Ending(text, error)
             asyncio.get_running_loop().remove_reader(self._socket)
+            self._wake()
 
     async def _wait(self, seconds: float, *, is_unsent: bool = False) -> None:
         """Wait until something comes, there is room for what is unsent, or a time is over."""

@@ -11,6 +11,7 @@ from hsup import __version__
 from hsup.api import LogEvent
 from hsup.errors import DrainError, DrainRefused, DrainUnreachable, UsageError
 from hsup.log_drain import LogDrain
+from hsup_log_drain.http.connection import Request
 from hsup_log_drain.testing import Frame, HttpAnswer, HttpReceiver, status
 
 from .delivering import STAMP, TOKEN, batch, block, deliver, loss, make, with_drain
@@ -61,6 +62,11 @@ def test_user_password_path_and_query_go_to_the_receiver(receiver: HttpReceiver)
     assert request.head.target == "/a%2Fb/c%20d?key=a%26b&tag=1&tag=2&empty="
     _, pair = request.headers["authorization"].split()
     assert base64.b64decode(pair) == b"me@x:p:ss"
+
+
+def test_bytes_of_a_url_that_are_no_text_stay_what_they_are(receiver: HttpReceiver) -> None:
+    deliver(f"{receiver.url}/\udcff?a=\udcfe")
+    assert receiver.requests[0].head.target == "/%FF?a=%FE"
 
 
 def test_a_url_without_a_path_means_its_root(receiver: HttpReceiver) -> None:
@@ -180,7 +186,8 @@ def test_a_url_that_makes_no_sense_is_a_usage_error(url: str) -> None:
 
 def test_nothing_of_a_url_is_in_what_stands_for_a_drain() -> None:
     drain = make("http://user:hidden1@example/hidden2?a=hidden3")
-    seen = [repr(value) for value in (drain, *vars(drain).values())]
+    request = Request("/hidden2", (("Authorization", "hidden1"),), b"")
+    seen = [repr(value) for value in (drain, *vars(drain).values(), request)]
     assert "hidden" not in "".join(seen)
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from hsup.errors import DrainError, DrainRefused, DrainUnreachable
 from hsup.log_drain import LogDrain
@@ -253,6 +255,30 @@ def test_nonsense_is_an_error_that_does_not_repeat_it(receiver: HttpReceiver, da
     assert type(error) is DrainError
     assert str(error).startswith("its answer ")
     assert "secret" not in "".join(map(str, (error, error.__cause__)))
+
+
+_PARTS = [
+    *(b"HTTP/1.1 ", b"HTTP/1.0 ", b"200", b"204", b"100", b"503", b" OK", b"\r\n", b"\n", b": "),
+    *(b"Content-Length: ", b"Transfer-Encoding: ", b"Connection: ", b"Retry-After: ", b"Upgrade"),
+    *(b"chunked", b"close", b"keep-alive", b"0", b"5", b"-1", b"hello", b"\x00", b"\xff", b" "),
+]
+
+
+@given(st.lists(st.one_of(st.sampled_from(_PARTS), st.binary(max_size=8)), max_size=20))
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_any_answer_is_a_delivery_or_an_error(parts: list[bytes]) -> None:
+    with HttpReceiver() as receiver:
+        data = b"HTTP/1.1 200 OK\r\n" * (len(parts) % 2) + b"".join(parts)
+        receiver.answer(HttpAnswer(data, ending=Ending.CLOSE))
+        try:
+            deliver(receiver.url)
+        except DrainError:
+            return
+        assert data.lstrip().startswith(
+            (b"HTTP/1.1 2", b"HTTP/1.0 2", b"HTTP/1.1 1", b"HTTP/1.0 1")
+        )
 
 
 def test_an_informational_answer_comes_before_the_real_one(receiver: HttpReceiver) -> None:

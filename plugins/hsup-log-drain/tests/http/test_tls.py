@@ -128,7 +128,8 @@ def test_faults_are_the_same_with_tls(server: Certificate) -> None:
     with HttpReceiver(tls=server.server_context()) as receiver:
         receiver.answer(HttpAnswer(ending=Ending.CLOSE))
         receiver.answer(HttpAnswer(ending=Ending.HANG))
-        receiver.answer(HttpAnswer(status(200).data, b"x" * 100_000, 1000))
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n"
+        receiver.answer(HttpAnswer(head, b"x" * 100_000, 1000))
         receiver.answer(status(500))
 
         async def use(drain: LogDrain) -> None:

@@ -274,6 +274,19 @@ def test_a_drain_is_closed_before_it_is_opened_and_more_than_once() -> None:
     asyncio.run(run())
 
 
+def test_a_drain_that_is_closed_while_it_delivers_does_so_no_longer() -> None:
+    async def run() -> None:
+        with listening(buffer_bytes=_SMALL_BUFFER) as listener:
+            async with opened("syslog", listener.port) as drain:
+                delivering, peer = await _deliver_and_accept(drain, listener, _MANY)
+                await peer.read(100_000)
+                await drain.close()
+                with pytest.raises(DrainError, match="it was closed"):
+                    await delivering
+
+    asyncio.run(run())
+
+
 def test_a_block_is_never_given_up() -> None:
     async def run() -> int | None:
         async with opened("syslog", 514) as drain:

@@ -78,6 +78,24 @@ def test_many_lines_are_sent_in_order() -> None:
         assert len(taken) > 300  # more than are sent at once
 
 
+def test_one_line_goes_first_until_it_is_clear_that_nothing_refuses_it() -> None:
+    lines = numbered(3)
+
+    async def run() -> None:
+        with _receiving() as receiver:
+            async with opened("syslog+udp", receiver.port) as drain:
+                delivering = asyncio.create_task(drain.deliver(block_of(lines)))
+                first: Sequence[bytes] = []
+                while not first:
+                    await asyncio.sleep(0)
+                    first = receiver.lines()
+                assert first == lines[:1]
+                await delivering
+                assert receiver.lines() == lines[1:]
+
+    asyncio.run(run())
+
+
 def test_a_line_that_is_too_long_is_cut_and_this_is_told() -> None:
     with _receiving() as receiver:
         _deliver(receiver, block_of([b"x" * 5000, b"short"]))

@@ -13,6 +13,8 @@ import pytest
 
 from ftest.program import Hsup, Running, eventually
 
+pytestmark = pytest.mark.simple_only("what hsup keeps on disk is the same with every driver")
+
 #: A kind of drain that sends the lines of dynos over TCP, and waits for an answer to each block.
 PLUGIN = """
 import asyncio

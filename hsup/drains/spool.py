@@ -125,8 +125,9 @@ class Spool:
             if (batch := self._cursor.take(segment)) is not None:
                 self._give(before, self._cursor.position)
                 return batch
-            if self._is_written(segment):
-                self._seal()
+            if self._is_written(segment):  # it is left only when it is full
+                with suppress(OSError):
+                    self._seal()
         return None
 
     @property

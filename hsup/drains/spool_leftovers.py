@@ -28,10 +28,10 @@ def take_over(first: str, directory: str) -> list[Torn]:
         except (BlockingIOError, FileNotFoundError):
             continue
         try:
-            torn += _move(other, directory)
-        finally:
-            with suppress(OSError):
+            with suppress(OSError):  # the next hsup tries again
+                torn += _move(other, directory)
                 os.rmdir(other)
+        finally:
             locks.unlock(lock)
     return torn
 

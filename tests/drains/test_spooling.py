@@ -17,8 +17,9 @@ from hsup.drains.delivery import Kept
 from hsup.drains.destinations import Destinations, Undelivered, wanted
 from hsup.errors import DrainRefused, DrainUnreachable, UsageError
 from hsup.log_drain import Destination, DrainLimits, LogBlock
+from hsup.model import Author, Drain
 from hsup.output.backlog import Backlog
-from hsup.testing import MemoryDrain, make_batch
+from hsup.testing import MemoryDrain, make_batch, make_release
 
 AWAY = DrainUnreachable("cannot connect: Connection refused", retry_seconds=3600)
 
@@ -37,7 +38,7 @@ class Run:
 
     def __init__(
         self,
-        url: str,
+        url: str | None = None,
         *,
         is_away: bool = False,
         directory: str = "/app",
@@ -50,7 +51,7 @@ class Run:
         self._is_over = False
         self.backlog = Backlog()
         self.destinations = Destinations(
-            [wanted(url)],
+            [] if url is None else [wanted(url)],
             backlog=self.backlog,
             settings=Settings(directory=directory, environ={}),
             create=self._create,
@@ -80,7 +81,7 @@ class Run:
 
 @asynccontextmanager
 async def running(
-    url: str,
+    url: str | None = None,
     *,
     is_away: bool = False,
     directory: str = "/app",
@@ -119,6 +120,28 @@ async def test_what_a_destination_did_not_take_is_kept_and_delivered_first_by_th
         run.add(10, 1000)
         assert await run.finish(5.0) == []
         assert run.numbers() == list(range(1010))
+
+
+async def test_what_a_drain_of_a_release_has_not_taken_is_kept_when_another_release_comes(
+    url: str, tmp_path: Path
+) -> None:
+    named = Drain(url)
+    release = make_release()._replace(author=Author(os.geteuid(), os.getegid()))
+    async with running() as run:
+        run.drain.errors.append(AWAY)
+        run.destinations.follow(release._replace(drains=(named,)), grace_seconds=3600)
+        run.add(7)
+        await run.drain.until(lambda one: one.tried)
+        run.destinations.follow(release, grace_seconds=3600)
+        await run.finish(3600)
+        assert run.said == [
+            "Warning: drain https://logs.example: cannot connect: Connection refused",
+            f"drain https://logs.example: 7 lines are kept in {tmp_path}/spool for the next start",
+        ]
+    async with running() as run:
+        run.destinations.follow(release._replace(drains=(named,)), grace_seconds=3600)
+        await run.finish(5.0)
+        assert run.numbers() == list(range(7))
 
 
 async def test_what_is_refused_is_lost_though_there_is_a_spool(url: str) -> None:

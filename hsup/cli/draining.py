@@ -65,6 +65,13 @@ class Draining:
 
 
 def undelivered_text(one: Undelivered) -> str:
-    """Return the line for standard error about lines that a drain has not got."""
-    lines = "1 line was" if one.line_count == 1 else f"{one.line_count} lines were"
-    return f"hsup: warning: {one.name}: {lines} not delivered\n"
+    """Return the lines for standard error about lines that a drain has not got."""
+    text = ""
+    if one.line_count:
+        lines = "1 line was" if one.line_count == 1 else f"{one.line_count} lines were"
+        text = f"hsup: warning: {one.name}: {lines} not delivered\n"
+    if one.kept.line_count:
+        from hsup.drains.destinations import kept_text  # only where there are drains
+
+        text += f"hsup: {one.name}: {kept_text(one.kept)}\n"
+    return text

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from functools import partial
+from typing import NamedTuple, Protocol, runtime_checkable
 from zlib import crc32
 
 from hsup.api import LogBatch, LogEvent
@@ -27,6 +29,8 @@ from hsup.output.losses import Loss
 
 #: The longest wait before another try once hsup is to end.
 _LAST_WAIT_SECONDS = 0.5
+#: For how long hsup delivers at its end what is kept for the next start all the same.
+_KEPT_WAIT_SECONDS = 2.0
 
 
 class LineReader(Protocol):
@@ -52,6 +56,28 @@ class LineReader(Protocol):
         """Release what waits."""
 
 
+class Kept(NamedTuple):
+    """How many lines stay for the next start of hsup, where, and how many are lost with it."""
+
+    line_count: int = 0
+    directory: str = ""
+    lost_count: int = 0
+
+
+@runtime_checkable
+class Lasting(Protocol):
+    """The ability of a reader to keep lines for the next hsup, until they are acknowledged."""
+
+    def acknowledge(self, count: int) -> None:
+        """Forget the first so many of all batches that `next` has returned: they are done with."""
+
+    def kept(self) -> Kept:
+        """Return what stays if hsup ends now."""
+
+    async def store(self) -> None:
+        """Put what waits where it stays, as far as possible; called once, before `close`."""
+
+
 class Delivery:
     """Delivers what a reader gives to a drain, and counts what is lost.
 
@@ -73,17 +99,38 @@ class Delivery:
         self._drain = drain
         self._reader = reader
         self._say = say
+        self._lasting = reader if isinstance(reader, Lasting) else None
         self._limits = drain.limits
+        if self._lasting is not None:  # what fails stays, however often
+            self._limits = self._limits._replace(tries=None)
+        self._read_count = 0  # of batches
         self._losses = Losses()
         self._outage = Outage()
         self._recovered = asyncio.Event()
+        self._failed = asyncio.Event()
         self._is_closing = False
         self._lanes = [_Lane(self._limits, self) for _ in range(self._limits.lanes)]
         self._running = asyncio.create_task(self._run())
 
     async def finish(self) -> None:
-        """Return when everything is delivered, or given up; no more lines come."""
+        """Return when everything is delivered, or given up; no more lines come.
+
+        What is kept for the next start is not waited for, once the destination fails.
+        """
         self._is_closing = True
+        if self._lasting is None:
+            await self._deliver_rest()
+            return
+        tasks = [asyncio.create_task(one) for one in (self._deliver_rest(), self._failed.wait())]
+        try:
+            await asyncio.wait(
+                tasks, timeout=_KEPT_WAIT_SECONDS, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _deliver_rest(self) -> None:
         while self._reader.pending_bytes or not all(lane.is_idle for lane in self._lanes):
             self._hasten()
             await self._until_something_is_sent()
@@ -93,10 +140,17 @@ class Delivery:
 
     @property
     def undelivered(self) -> int:
-        """Return how many lines were lost, or are not delivered yet."""
+        """Return how many lines were lost, or are not delivered yet, but for those that stay."""
         self._note_dropped()
+        if self._lasting is not None:
+            return self._losses.total + self._lasting.kept().lost_count
         waiting = self._reader.line_count() + sum(lane.line_count for lane in self._lanes)
         return self._losses.total + waiting
+
+    @property
+    def kept(self) -> Kept:
+        """Return what stays for the next start."""
+        return Kept() if self._lasting is None else self._lasting.kept()
 
     async def close(self) -> int:
         """End at once; return how many lines were not delivered in all."""
@@ -104,6 +158,9 @@ class Delivery:
         for task in self._tasks():
             task.cancel()
         await asyncio.gather(*self._tasks(), return_exceptions=True)
+        if self._lasting is not None:
+            await self._lasting.store()
+            undelivered = self.undelivered
         self._reader.close()
         await self._drain.close()
         return undelivered
@@ -143,8 +200,15 @@ class Delivery:
         while True:
             await self._reader.ready()
             while batch := self._reader.next(self._limits.bytes):
+                number, self._read_count = self._read_count, self._read_count + 1
                 lane = self._lanes[crc32(batch.dyno.encode()) % len(self._lanes)]
-                await lane.put(batch)
+                await lane.put(batch, number)
+
+    def acknowledge(self) -> None:
+        """Have the reader forget what is before all that is not delivered yet."""
+        if self._lasting is not None:
+            oldest = [lane.oldest for lane in self._lanes if lane.oldest is not None]
+            self._lasting.acknowledge(min(oldest, default=self._read_count))
 
     def _hasten(self) -> None:
         for lane in self._lanes:
@@ -180,6 +244,7 @@ class Delivery:
     def _recover(self) -> None:
         self._note_dropped()
         self._recovered.set()
+        self._failed.clear()
         if (ended := self._outage.end(time.monotonic(), self._losses.total)) is not None:
             seconds, lost = ended
             lines = f"{lost} lines were lost" if lost else "no line was lost"
@@ -193,6 +258,7 @@ class Delivery:
             seconds = max(seconds, error.retry_seconds)
         if self._is_closing:
             seconds = min(seconds, _LAST_WAIT_SECONDS)
+        self._failed.set()
         self._recovered.clear()
         try:
             async with asyncio.timeout(seconds):
@@ -213,6 +279,7 @@ class _Lane:
         self._sent = asyncio.Event()
         self._underway = 0
         self._held: LogBatch | None = None  # until there is room
+        self._numbers: deque[int] = deque()  # of the batches that are not delivered yet
         self.sending: asyncio.Task[None] | None = None
 
     @property
@@ -226,14 +293,22 @@ class _Lane:
         held = 0 if self._held is None else line_count(self._held.lines)
         return self._filling.line_count + self._underway + held
 
-    async def put(self, batch: LogBatch) -> None:
-        """Take the lines of a batch as soon as there is room for them."""
+    @property
+    def oldest(self) -> int | None:
+        """Return the number of the oldest batch that is not delivered yet, None without any."""
+        return self._numbers[0] if self._numbers else None
+
+    async def put(self, batch: LogBatch, number: int) -> None:
+        """Take the lines of a batch as soon as there is room; numbers rise."""
         self._held = batch
+        self._numbers.append(number)
         while self._held is not None:
             while self._filling.is_full:
                 self._sent.clear()
                 await self._sent.wait()
             self._held = self._filling.add(self._held)
+            if self._held is None:
+                self._filling.through = number
             if self._filling.is_full or self._is_due:
                 self.send()
             elif self._timer is None:
@@ -265,17 +340,20 @@ class _Lane:
         self._note_underway(outgoing.block.line_count)
         sending = self._delivery.send(outgoing, self._note_underway)
         self.sending = asyncio.create_task(sending)
-        self.sending.add_done_callback(self._end)
+        self.sending.add_done_callback(partial(self._end, through=outgoing.through))
 
     def _note_underway(self, lines: int) -> None:
         self._underway = lines
 
-    def _end(self, sending: asyncio.Task[None]) -> None:
+    def _end(self, sending: asyncio.Task[None], *, through: int) -> None:
         self.sending = None
         if sending.cancelled():
             return
         sending.result()
         self._underway = 0
+        while self._numbers and self._numbers[0] <= through:
+            self._numbers.popleft()
+        self._delivery.acknowledge()
         if self._filling.is_full or self._is_due:
             self.send()
         self._sent.set()

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from hsup.api import LogEvent, Settings
 from hsup.drains import urls
-from hsup.drains.delivery import Delivery
+from hsup.drains.delivery import Delivery, Kept, LineReader
 from hsup.drains.pace import Pace
 from hsup.errors import HsupError, UsageError
 from hsup.log_drain import Destination, DrainURL, LogDrain
 from hsup.model import Drain, Release
 from hsup.output.backlog import Backlog
+
+if TYPE_CHECKING:
+    from hsup.drains.spool_directory import SpoolDirectory
 
 #: The kind that serves `--logplex-url`, whatever the scheme is.
 LOGPLEX = "logplex"
@@ -55,10 +59,11 @@ def _token(text: str) -> str:
 
 
 class Undelivered(NamedTuple):
-    """How many lines a destination has not got at the end."""
+    """How many lines a destination has not got at the end, but for those that are kept."""
 
     name: str
     line_count: int
+    kept: Kept = Kept()
 
 
 class Destinations:
@@ -113,16 +118,49 @@ class Destinations:
             for task in everything:
                 task.cancel()
         ended = [_ended(one) for one in self._running.values()]
-        return [one for one in await asyncio.gather(*ended) if one.line_count]
+        rest = await asyncio.gather(*ended)
+        return [one for one in rest if one.line_count or one.kept.line_count]
 
     def _begin(self, one: Wanted) -> None:
         destination = Destination(one.url, one.token, self._settings, lambda: self._metadata)
-        drain = self._create(one.kind, destination)
-        pace = Pace()
+        directory = None if one.keeping.spool is None else self._spool(one, one.keeping.spool)
+        try:
+            drain = self._create(one.kind, destination)
+        except HsupError:
+            if directory is not None:
+                directory.close()
+            raise
+        name, pace = self._name(one), Pace()
+        reader = self._reader(one, directory, name, pace)
+        self._running[one] = Delivery(drain, reader, name=name, say=self._say, pace=pace)
+
+    def _reader(
+        self, one: Wanted, directory: SpoolDirectory | None, name: str, pace: Pace
+    ) -> LineReader:
+        if directory is not None:
+            from hsup.drains.spooling import SpoolReader  # only where there are spools
+
+            memory = self._backlog.reader(one.keeping.buffer_bytes)
+            return SpoolReader(memory, directory, name=name, say=self._say)
         reader = self._backlog.reader(one.keeping.buffer_bytes, pace.is_quick)
         pace.on_slow = reader.release
-        name = self._name(one)
-        self._running[one] = Delivery(drain, reader, name=name, say=self._say, pace=pace)
+        return reader
+
+    def _spool(self, one: Wanted, base: str) -> SpoolDirectory:
+        """Open the spool of a destination. Raises UsageError."""
+        from hsup.drains.spool_directory import SpoolDirectory  # only where there are spools
+
+        settings = self._settings
+        control = settings.environ.get("HSUP_CONTROL_DIR")
+        application = (settings.app, settings.directory, settings.procfile, control)
+        identity = json.dumps([one.kind, *one.url, *application])
+        try:
+            return SpoolDirectory(
+                base, identity, host=one.url.host, most_bytes=one.keeping.spool_bytes
+            )
+        except UsageError as error:
+            error.put_before(f"drain {one.url}")
+            raise
 
     def _try(self, one: Wanted) -> None:
         """Begin to deliver to a destination of a release; say why if that cannot be."""
@@ -170,6 +208,14 @@ class Destinations:
         if ended.line_count:
             text = f"Warning: {ended.name} was left with {ended.line_count} lines not delivered"
             self._say(text, LogEvent("warning"))
+        if ended.kept.line_count:
+            self._say(f"{ended.name}: {kept_text(ended.kept)}", LogEvent("notice"))
+
+
+def kept_text(kept: Kept) -> str:
+    """Return what is said of lines that stay for the next start."""
+    lines = "1 line is" if kept.line_count == 1 else f"{kept.line_count} lines are"
+    return f"{lines} kept in {kept.directory} for the next start"
 
 
 def _require_safe(one: Wanted) -> None:
@@ -191,6 +237,7 @@ async def _ended(delivery: Delivery) -> Undelivered:
     """End a delivery; return what was not delivered."""
     try:
         async with asyncio.timeout(_CLOSING_SECONDS):
-            return Undelivered(delivery.name, await delivery.close())
+            undelivered = await delivery.close()
     except TimeoutError:
-        return Undelivered(delivery.name, delivery.undelivered)
+        undelivered = delivery.undelivered
+    return Undelivered(delivery.name, undelivered, delivery.kept)

@@ -14,17 +14,21 @@ _NEWLINE = b"\n"
 
 
 class Outgoing(NamedTuple):
-    """A block, what it tells of losses, and when its first line was read (ns since the epoch)."""
+    """A block, what it tells of losses, and when its first line was read (ns since the epoch).
+
+    `through` is the number of the last batch that is complete with it, -1 if there is none.
+    """
 
     block: LogBlock
     losses: tuple[Loss, ...]
     since: int
+    through: int = -1
 
 
 class Filling:
     """A block that is being filled."""
 
-    __slots__ = ("_batches", "_byte_count", "_is_closed", "_limits", "line_count")
+    __slots__ = ("_batches", "_byte_count", "_is_closed", "_limits", "line_count", "through")
 
     def __init__(self, limits: DrainLimits) -> None:
         self._limits = limits
@@ -32,6 +36,7 @@ class Filling:
         self._byte_count = 0
         self._is_closed = False
         self.line_count = 0
+        self.through = -1
 
     @property
     def is_empty(self) -> bool:
@@ -76,7 +81,8 @@ class Filling:
         """Return the block; what was lost before is told first."""
         batches = [*map(told, losses), *self._batches]
         block = LogBlock(os.urandom(16).hex().upper(), batches, self.line_count)
-        return Outgoing(block, losses, since=batches[len(losses)].time if self._batches else 0)
+        since = batches[len(losses)].time if self._batches else 0
+        return Outgoing(block, losses, since, self.through)
 
 
 def without_taken(outgoing: Outgoing, taken: int) -> Outgoing:

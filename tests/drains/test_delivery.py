@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from hsup.api import LogBatch, LogEvent
-from hsup.drains.delivery import Delivery
+from hsup.drains.delivery import Delivery, Kept
 from hsup.errors import DrainError, DrainRefused, DrainUnreachable
-from hsup.log_drain import DrainLimits
-from hsup.output.backlog import Backlog
+from hsup.log_drain import DrainLimits, LogBlock
+from hsup.output.backlog import Backlog, BacklogReader
 from hsup.testing import MemoryDrain, make_batch
 
 NOW = DrainLimits(wait_seconds=0.0)
@@ -214,3 +214,93 @@ async def test_what_the_platform_says_of_a_failure_is_said_in_its_words() -> Non
         await delivered.drain.until(lambda drain: drain.blocks)
         assert delivered.said[0] == text
         assert delivered.events[0].code == "L14"
+
+
+class LastingReader(BacklogReader):
+    """Keeps what was not acknowledged, as a spool does, and notes when it is told what."""
+
+    def __init__(self, backlog: Backlog) -> None:
+        super().__init__(backlog, 1 << 20, lambda: False)
+        backlog.watch(self)
+        self.acknowledged = [0]
+        self.is_stored = False
+
+    def acknowledge(self, count: int) -> None:
+        self.acknowledged.append(count)
+
+    def kept(self) -> Kept:
+        return Kept(self.line_count(), "/spool")
+
+    async def store(self) -> None:
+        self.is_stored = True
+
+
+@asynccontextmanager
+async def lasting(drain: MemoryDrain) -> AsyncIterator[tuple[Delivery, LastingReader]]:
+    backlog = Backlog()
+    reader = LastingReader(backlog)
+    delivery = Delivery(drain, reader, name="x", say=lambda _, __: None)
+    for number in range(20):
+        for dyno in ("web.1", "web.2", "web.3"):
+            backlog.append(make_batch(b"%d\n" % number, dyno=dyno))
+    try:
+        yield delivery, reader
+    finally:
+        await delivery.close()
+
+
+async def test_what_is_delivered_is_acknowledged_up_to_the_oldest_that_is_not() -> None:
+    drain = MemoryDrain(DrainLimits(lines=3, wait_seconds=0.0, lanes=4))
+    async with lasting(drain) as (delivery, reader):
+        await delivery.finish()
+        assert reader.acknowledged == sorted(reader.acknowledged)
+        assert reader.acknowledged[-1] == 60
+        assert len(drain.batches) == 60
+
+
+class StuckDrain(MemoryDrain):
+    """Never takes lines of web.2."""
+
+    async def deliver(self, block: LogBlock) -> None:
+        if block.batches[0].dyno == "web.2":
+            await asyncio.Event().wait()
+        await super().deliver(block)
+
+
+async def test_what_waits_is_not_acknowledged_though_later_lines_are_delivered() -> None:
+    drain = StuckDrain(DrainLimits(lines=1, wait_seconds=0.0, lanes=64))
+    async with lasting(drain) as (delivery, reader):
+        await drain.until(lambda one: len(one.blocks) >= 3)
+        assert reader.acknowledged[-1] == 1
+        assert await delivery.close() == 0
+        assert reader.is_stored
+
+
+async def test_a_block_that_is_kept_is_tried_until_it_is_taken() -> None:
+    drain = MemoryDrain(DrainLimits(wait_seconds=0.0, tries=1))
+    drain.errors.extend([DrainError("status 500")] * 2)
+    async with lasting(drain) as (delivery, _):
+        await drain.until(lambda one: one.blocks)
+        await delivery.finish()
+        assert drain.lines().count(b"\n") == 60
+        assert delivery.undelivered == 0
+
+
+async def test_what_is_kept_is_not_waited_for_while_the_destination_fails() -> None:
+    drain = MemoryDrain(NOW)
+    drain.errors.extend([DrainUnreachable("away", retry_seconds=3600)] * 2)
+    async with lasting(drain) as (delivery, reader):
+        await drain.until(lambda one: one.tried)
+        await delivery.finish()
+        assert drain.blocks == []
+        assert reader.acknowledged == [0]
+        assert delivery.kept.directory == "/spool"
+
+
+async def test_what_is_refused_is_lost_and_acknowledged_even_if_lines_are_kept() -> None:
+    drain = MemoryDrain(NOW)
+    drain.errors.append(DrainRefused("status 400"))
+    async with lasting(drain) as (delivery, reader):
+        await delivery.finish()
+        assert reader.acknowledged[-1] == 60
+        assert delivery.undelivered == 60

@@ -60,7 +60,12 @@ class Draining:
         self._router.say(SUPERVISOR, text, event)
 
 
-def undelivered_text(one: Undelivered) -> str:
-    """Return the line for standard error about lines that a drain has not got."""
+def undelivered(one: Undelivered) -> str:
+    """Return what to say of lines that a drain has not got."""
     lines = "1 line was" if one.line_count == 1 else f"{one.line_count} lines were"
-    return f"hsup: warning: {one.name}: {lines} not delivered\n"
+    return f"{one.name}: {lines} not delivered"
+
+
+def undelivered_text(one: Undelivered) -> str:
+    """Return the line for standard error about them."""
+    return f"hsup: warning: {undelivered(one)}\n"

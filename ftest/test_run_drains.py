@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 from collections.abc import Callable
@@ -13,8 +14,30 @@ from typing import Any
 
 import pytest
 
-from ftest.program import Hsup
+from ftest.program import WAIT_SECONDS, Hsup, eventually
 from ftest.terminal import Terminal
+
+# What holds for every `hsup run` holds with a drain, too: these tests run again here.
+from ftest.test_run import (  # noqa: F401
+    test_a_mebibyte_of_random_bytes_passes_unchanged,
+    test_a_program_that_cannot_be_executed_is_named,
+    test_a_program_that_ignores_sigterm_is_killed_after_the_grace,
+    test_a_program_that_leaves_its_input_unread_ends_well,
+    test_sighup_goes_to_the_program,
+    test_sigterm_that_is_sent_twice_at_once_is_one_and_leaves_the_grace,
+    test_the_callers_streams_block_as_before_whatever_the_program_did_to_them,
+    test_the_end_of_the_input_is_seen_while_hsup_runs,
+    test_what_the_program_leaves_in_the_background_is_ended,
+    test_what_would_end_hsup_goes_to_the_program,
+)
+from ftest.test_terminal import (  # noqa: F401
+    test_a_stream_that_is_no_terminal_stays_none,
+    test_an_interactive_bash_has_job_control,
+    test_ctrl_d_is_the_end_of_the_input,
+    test_every_key_goes_to_the_program,
+    test_the_settings_of_the_terminal_are_given_back,
+    test_the_terminal_is_given_back_to_the_caller,
+)
 
 #: A drain that appends what it gets to a file, one JSON object for each batch of lines. One that
 #: is `away` is never reached.
@@ -69,7 +92,7 @@ class Drained:
         )
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def drain(hsup: Hsup, install: Callable[..., None]) -> Drained:
     install("hsup-log-append", DRAIN)
     drain = Drained(hsup.directory / "drained.jsonl")
@@ -107,7 +130,7 @@ def test_ten_megabytes_of_random_bytes_are_the_same_with_a_drain_and_without(
 
 
 @pytest.mark.parametrize("line", ["kill -TERM $$", "exit 255", "no-such-program-of-ftest"])
-def test_the_status_is_the_programs(hsup: Hsup, drain: Drained, line: str) -> None:
+def test_the_status_is_the_programs(hsup: Hsup, line: str) -> None:
     with_drain = hsup.call("run", line)
     del hsup.environ["HSUP_DRAIN"]
     without = hsup.call("run", line)
@@ -115,9 +138,7 @@ def test_the_status_is_the_programs(hsup: Hsup, drain: Drained, line: str) -> No
     assert with_drain.out == without.out
 
 
-def test_a_reader_that_goes_ends_the_program_as_a_closed_pipe_does(
-    hsup: Hsup, drain: Drained
-) -> None:
+def test_a_reader_that_goes_ends_the_program_as_a_closed_pipe_does(hsup: Hsup) -> None:
     line = '"$@" | head -1; exit ${PIPESTATUS[0]}'
     words = ("bash", "-c", line, "-", *hsup.words("run", "--", "yes"))
     with_drain = subprocess.run(
@@ -127,19 +148,19 @@ def test_a_reader_that_goes_ends_the_program_as_a_closed_pipe_does(
 
 
 def test_a_drain_that_is_away_does_not_slow_the_command_and_its_lines_are_counted(
-    hsup: Hsup, drain: Drained
+    hsup: Hsup,
 ) -> None:
     hsup.environ["HSUP_DRAIN"] = "append://away/"
     done = hsup.call("run", "--grace", "0", "seq 20000")
     assert done.text == "".join(f"{number}\n" for number in range(1, 20001))
     assert done.status == 0
     assert "hsup: warning: drain append://away: nobody is there\n" in done.message
-    assert "hsup: warning: drain append://away: 20000 lines were not delivered\n" in done.message
+    count = 20_000 + 1  # that nobody is there
+    text = f"hsup: warning: drain append://away: {count} lines were not delivered\n"
+    assert text in done.message
 
 
-def test_a_drain_that_makes_no_sense_is_refused_before_anything_runs(
-    hsup: Hsup, drain: Drained
-) -> None:
+def test_a_drain_that_makes_no_sense_is_refused_before_anything_runs(hsup: Hsup) -> None:
     hsup.environ["HSUP_DRAIN"] = "append://wrong/s3cret"
     done = hsup.call("run", "echo ran")
     assert (done.out, done.status) == (b"", 2)
@@ -164,7 +185,7 @@ LOOKS = (
 
 
 def test_a_program_on_a_terminal_sees_its_size_and_that_it_changes(
-    hsup: Hsup, drain: Drained, terminal: Opener
+    drain: Drained, terminal: Opener
 ) -> None:
     line = f"trap 'stty size; exit 5' WINCH; {LOOKS}; echo ready; while :; do sleep 0.1; done"
     screen = terminal("run", line, rows=31, columns=97)
@@ -176,19 +197,16 @@ def test_a_program_on_a_terminal_sees_its_size_and_that_it_changes(
     assert drain.text() == "tty tty tty 31 97\r\nready\r\n40 120\r\n"
 
 
-def test_the_interrupt_key_interrupts_the_program(
-    hsup: Hsup, drain: Drained, terminal: Opener
-) -> None:
-    screen = terminal("run", "trap 'echo told; exit 6' INT; echo ready; while :; do sleep 0.1; done")
+def test_the_interrupt_key_interrupts_the_program(terminal: Opener) -> None:
+    line = "trap 'echo told; exit 6' INT; echo ready; while :; do sleep 0.1; done"
+    screen = terminal("run", line)
     screen.wait_for("ready\r\n")
     screen.type("\x03")
     screen.wait_for("told\r\n")
     assert screen.ended() == 6
 
 
-def test_what_is_typed_reaches_the_program_and_is_echoed_once(
-    hsup: Hsup, drain: Drained, terminal: Opener
-) -> None:
+def test_what_is_typed_reaches_the_program_and_is_echoed_once(terminal: Opener) -> None:
     screen = terminal("run", "echo ready; read word; echo got $word")
     screen.wait_for("ready\r\n")
     screen.type("hello\r")
@@ -209,3 +227,52 @@ def test_each_stream_is_a_terminal_or_none_as_it_was(
     screen = terminal(argv=argv)
     assert screen.ended() == 0
     assert seen in drain.text("stdout")
+
+
+@pytest.mark.simple_only("a container has no terminal of the caller's")
+def test_a_program_can_ask_at_the_callers_terminal_while_it_reads_something_else(
+    hsup: Hsup, drain: Drained, terminal: Opener
+) -> None:
+    program = "echo ready; read word </dev/tty; cat; echo got $word"
+    argv = ["bash", "-c", 'echo piped | "$@"', "-", *hsup.words("run", program)]
+    screen = terminal(argv=argv)
+    screen.wait_for("ready\r\n")
+    screen.type("hello\n")
+    screen.wait_for("piped\r\ngot hello\r\n")
+    assert screen.ended() == 0
+    assert drain.text() == "ready\npiped\ngot hello\n"
+
+
+@pytest.mark.simple_only("^Z is for the terminal of the dyno where it has one of its own")
+def test_a_run_can_be_suspended_and_continued_by_the_callers_shell(
+    hsup: Hsup, drain: Drained, terminal: Opener
+) -> None:
+    screen = terminal(argv=["bash", "--norc", "--noprofile", "-i"])
+    program = "echo rea''dy; while read word; do echo got $word; done"
+    screen.type(f"{shlex.join(hsup.words('run', program))}\n")
+    screen.wait_for("ready\r\n")
+    screen.type("one\n")
+    screen.wait_for("got one\r\n")
+    for word in ("two", "three"):
+        screen.type("\x1a")
+        screen.wait_for("Stopped")
+        screen.type("echo fr''ee; fg\n")
+        screen.wait_for("free\r\n")
+        screen.wait_for("hsup.*run.*\r\n")
+        screen.type(f"{word}\n")
+        screen.wait_for(f"got {word}\r\n")
+    screen.type("\x03")
+    screen.wait_for(r"\^C(?s:.)*# ")
+    screen.type("echo st''atus $?; exit\n")
+    screen.wait_for("status 130")
+    assert screen.ended() == 0
+    assert "got one\r\n" in drain.text()
+    assert "got three\r\n" in drain.text()
+
+
+def test_a_run_that_is_killed_leaves_no_process(hsup: Hsup, terminal: Opener) -> None:
+    screen = terminal("run", "--grace", "1", f"echo ready; {hsup.sleep}")
+    screen.wait_for("ready\r\n")
+    hsup.sleepers()
+    screen.child.kill()
+    assert eventually(lambda: not hsup.sleepers(0), WAIT_SECONDS)

@@ -120,6 +120,7 @@ class Copy:
             return
         self._ended.set()
         asyncio.get_running_loop().remove_reader(self._copied.reading)
-        os.close(self._copied.reading)
+        if not self._copied.is_terminal:  # closing one hangs up, and hsup may not have left it yet
+            os.close(self._copied.reading)
         if rest := self._framer.finish():
             self._lines.write(self._name, rest, is_partial=False)

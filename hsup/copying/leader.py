@@ -33,8 +33,13 @@ def lead(terminal: int) -> None:
 
 
 def _wait(job: int) -> NoReturn:
-    """Stop when the job stops, continue it when this is continued, and end as it ends."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    """Stop when the job stops, continue it when this is continued, and end as it ends.
+
+    If the relay is killed, the kernel tells the leader that the terminal has hung up, and nobody
+    else (man 4 tty_ioctl; Linux, drivers/tty/tty_jobctrl.c).
+    """
+    signal.signal(signal.SIGHUP, lambda *_: os.kill(job, signal.SIGHUP))
+    signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals() - {signal.SIGHUP})
     close_others(())
     for stream in (STDIN, STDOUT, STDERR):
         with suppress(OSError):

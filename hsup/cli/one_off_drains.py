@@ -65,6 +65,15 @@ class _Delivered:
             LogBatch(now, "app", self._name, stream, lines, is_partial, app, version)
         )
 
+    @property
+    def is_full(self) -> bool:
+        """Tell whether a quick destination needs a moment."""
+        return self._router.is_full
+
+    async def room(self) -> None:
+        """Return when none does."""
+        await self._router.room()
+
     def say(self, text: str) -> None:
         """Take a line of hsup's own."""
         self._router.say(self._name, text)

@@ -25,6 +25,13 @@ class Lines(Protocol):
     def write(self, stream: str, lines: bytes, *, is_partial: bool) -> None:
         """Take lines of a stream; must not block."""
 
+    @property
+    def is_full(self) -> bool:
+        """Tell whether a quick destination needs a moment: see `hsup.drains.pace`."""
+
+    async def room(self) -> None:
+        """Return when none does."""
+
 
 class Copy:
     """Copies from one end to a stream of the caller, no faster than the caller reads.
@@ -54,40 +61,37 @@ class Copy:
 
     async def finish(self) -> None:
         """Pass on everything that is left; the program has ended."""
-        with suppress(TimeoutError):
-            while not self._ended.is_set():
-                # Somebody who reads slowly is waited for: see the runner, which stops that.
-                async with asyncio.timeout(None if self._waiting else _END_SECONDS):
-                    await self._moved()
-        self._end()
+        try:
+            with suppress(TimeoutError):
+                while not self._ended.is_set():
+                    # Who reads slowly is waited for, until the user does not want to wait.
+                    async with asyncio.timeout(None if self._waiting else _END_SECONDS):
+                        await self._moved()
+        finally:
+            self._end()
         await self._writer.close()
-
-    def give_up(self) -> None:
-        """Drop what the caller does not read."""
-        self._end()
 
     def _listen(self) -> None:
         asyncio.get_running_loop().add_reader(self._copied.reading, self._read)
 
-    def _read(self) -> bool:
-        """Copy one piece; return whether there was one."""
+    def _read(self) -> None:
+        """Copy one piece."""
         try:
             data = os.read(self._copied.reading, _READ_BYTES)
         except BlockingIOError:
-            return False
+            return
         except OSError as error:
             if error.errno != errno.EIO:
                 raise
             data = b""  # a terminal that nobody has open any more
         if not data:
             self._end()
-            return False
+            return
         self._writer.write(data)
         self._publish(self._framer.feed(data))
-        if self._writer.is_full and not self._ended.is_set():
+        if (self._writer.is_full or self._lines.is_full) and not self._ended.is_set():
             asyncio.get_running_loop().remove_reader(self._copied.reading)
             self._waiting = asyncio.create_task(self._go_on())
-        return True
 
     async def _moved(self) -> None:
         """Return when everything was read, or when the caller has taken what there was."""
@@ -98,6 +102,7 @@ class Copy:
 
     async def _go_on(self) -> None:
         await self._writer.drained()
+        await self._lines.room()
         self._waiting = None
         if not self._ended.is_set():
             self._listen()

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from hsup.api import SUPERVISOR, LogEvent
+from hsup.api import SUPERVISOR, LogBatch, LogEvent
 from hsup.cli.components import Components
 from hsup.model import Release
 from hsup.output.logs import LogRouter
 
 if TYPE_CHECKING:
     from hsup.drains.destinations import Destinations, Undelivered
+
+_WARNING = "Warning: "
 
 
 class Draining:
@@ -69,3 +71,29 @@ def undelivered(one: Undelivered) -> str:
 def undelivered_text(one: Undelivered) -> str:
     """Return the line for standard error about them."""
     return f"hsup: warning: {undelivered(one)}\n"
+
+
+class Warnings:
+    """A log sink that keeps what hsup warns of, each text once."""
+
+    is_full = False
+
+    def __init__(self) -> None:
+        self._texts: dict[str, None] = {}
+
+    def write(self, batch: LogBatch) -> None:
+        """Keep a warning."""
+        if batch.event is not None and batch.event.name in ("warning", "error"):
+            text = batch.lines.decode(errors="replace").rstrip("\n")
+            self._texts[text.removeprefix(_WARNING)] = None
+
+    def taken(self) -> Sequence[str]:
+        """Return the warnings since the last call."""
+        texts, self._texts = self._texts, {}
+        return tuple(texts)
+
+    async def drained(self) -> None:
+        """Return at once: this is never full."""
+
+    async def close(self) -> None:
+        """Do nothing."""

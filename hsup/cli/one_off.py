@@ -54,13 +54,7 @@ def _copied(
     parts: Components, release: Release, name: DynoName
 ) -> AbstractContextManager[Runner | None]:
     """Have log drains get what the dyno writes, if there are any."""
-    named = (
-        *parts.options.drains,
-        parts.settings.logplex_url,
-        *release.drains,
-        release.logplex_url,
-    )
-    if not any(named):
+    if not parts.has_drains(release):
         return nullcontext()
     from hsup.cli.one_off_drains import copied  # only where there are drains
 

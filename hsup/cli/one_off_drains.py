@@ -9,14 +9,12 @@ from contextlib import contextmanager
 
 from hsup.api import LogBatch
 from hsup.cli.components import Components
-from hsup.cli.draining import Draining, undelivered
+from hsup.cli.draining import Draining, Warnings, undelivered
 from hsup.copying.beginning import begin
 from hsup.copying.runner import Runner
 from hsup.model import DynoName, Release
 from hsup.output.logs import LogRouter
 from hsup.visible import warn
-
-_WARNING = "Warning: "
 
 
 @contextmanager
@@ -44,7 +42,7 @@ class _Delivered:
         self._parts = parts
         self._release = release
         self._name = name
-        self._warnings = _Warnings()
+        self._warnings = Warnings()
         self._router = LogRouter([self._warnings])
 
     def begin(self) -> None:
@@ -92,29 +90,3 @@ class _Delivered:
             await asyncio.wait([finishing])
             left = await self._draining.finish(is_hurried=True)
         return [*self._warnings.taken(), *map(undelivered, left)] if left else ()
-
-
-class _Warnings:
-    """Keeps what hsup warns of, each text once."""
-
-    is_full = False
-
-    def __init__(self) -> None:
-        self._texts: dict[str, None] = {}
-
-    def write(self, batch: LogBatch) -> None:
-        """Keep a warning."""
-        if batch.event is not None and batch.event.name in ("warning", "error"):
-            text = batch.lines.decode(errors="replace").rstrip("\n")
-            self._texts[text.removeprefix(_WARNING)] = None
-
-    def taken(self) -> Sequence[str]:
-        """Return the warnings since the last call."""
-        texts, self._texts = self._texts, {}
-        return tuple(texts)
-
-    async def drained(self) -> None:
-        """Return at once: this is never full."""
-
-    async def close(self) -> None:
-        """Do nothing."""

@@ -93,11 +93,13 @@ class Drained:
 
 
 @pytest.fixture(autouse=True)
-def drain(hsup: Hsup, install: Callable[..., None]) -> Drained:
+def drain(
+    hsup: Hsup, install: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
+) -> Drained:
     install("hsup-log-append", DRAIN)
     if hsup.driver == "docker":  # else the first run says that it builds an image
         hsup.call("build")
-    drain = Drained(hsup.directory / "drained.jsonl")
+    drain = Drained(tmp_path_factory.mktemp("drained") / "lines")
     hsup.environ["HSUP_DRAIN"] = drain.url
     return drain
 
@@ -279,3 +281,15 @@ def test_a_run_that_is_killed_leaves_no_process(hsup: Hsup, terminal: Opener) ->
     hsup.sleepers()
     screen.child.kill()
     assert eventually(lambda: not hsup.processes())
+
+
+@pytest.mark.parametrize("options", [("--only", "one"), ("--log-format", "none"), ("--tty",)])
+def test_drains_of_start_get_all_lines_whatever_is_printed(
+    hsup: Hsup, drain: Drained, options: tuple[str, ...]
+) -> None:
+    if "--tty" in options and hsup.has_containers:
+        pytest.skip("a container has terminals of its own")
+    hsup.procfile(one="echo of one", two="echo of two >&2")
+    hsup.call("start", "--oneshot", *options)
+    lines = {(dyno, text.strip()) for source, dyno, _, text in drain.batches if source == "app"}
+    assert {("one.1", "of one"), ("two.1", "of two")} <= lines

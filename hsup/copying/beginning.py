@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 from typing import NoReturn
@@ -43,6 +44,8 @@ def begin(deliverer: Deliverer) -> Runner:
 
 def _relay(relay: Relay, between: Ends, of_relay: Channel) -> NoReturn:
     """Run the relay to its end, and end as the program did, or with the status of an error."""
+    gc.freeze()  # as `hsup start` does: this may run for long
+    gc.enable()
     between.leave()
     close_others({of_relay.fileno(), *(one.reading for one in between.copied)})
     try:

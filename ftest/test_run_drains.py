@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ftest.program import Hsup, eventually
+from ftest.program import Hsup, eventually, process
 from ftest.terminal import Terminal
 
 # What holds for every `hsup run` holds with a drain, too: these tests run again here.
@@ -169,6 +169,20 @@ def test_a_drain_that_makes_no_sense_is_refused_before_anything_runs(hsup: Hsup)
     done = hsup.call("run", "echo ran")
     assert (done.out, done.status) == (b"", 2)
     assert done.message.startswith('hsup: drain append://wrong: host "wrong" makes no sense')
+    assert "s3cret" not in done.message
+
+
+def test_a_release_names_drains_and_one_that_makes_no_sense_keeps_nothing_from_running(
+    hsup: Hsup, drain: Drained
+) -> None:
+    del hsup.environ["HSUP_DRAIN"]
+    urls = [f"append://here{drain.path}", "append://wrong/s3cret"]
+    hsup.release(Processes=[process("one", "true")], LogDrains=urls)
+    done = hsup.call("run", "echo ran")
+    assert (done.out, done.status) == (b"ran\n", 0)
+    assert drain.text() == "ran\n"
+    told = 'hsup: warning: the release\'s drain append://wrong: host "wrong" makes no sense'
+    assert told in done.message
     assert "s3cret" not in done.message
 
 

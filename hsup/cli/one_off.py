@@ -72,7 +72,7 @@ def _failures_printed(copying: Runner | None) -> Iterator[None]:
         if error.is_mistake:
             from hsup.cli.emergency import kill_descendants  # slow to import, rarely needed
 
-            kill_descendants()
+            kill_descendants(copying.processes if copying is not None else ())
         sys.exit(error.exit_code)
 
 

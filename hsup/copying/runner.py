@@ -27,6 +27,11 @@ class Runner:
         self._relay = relay
         self._own: dict[int, int] = {}
 
+    @property
+    def processes(self) -> tuple[int, ...]:
+        """Return the child that copies, if it is one."""
+        return () if self._relay is None else (self._relay,)
+
     def __enter__(self) -> None:
         """Replace hsup's streams: what starts now has the ends."""
         for stream, end in self._ends.given.items():

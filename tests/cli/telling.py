@@ -114,7 +114,8 @@ class Kept:
         self._tell("created")
 
     async def deliver(self, block):
-        self._tell("delivered")
+        for one in block.batches:
+            self._tell(f"{one.source}[{one.dyno}] {one.lines.decode().strip()}")
 
     async def close(self):
         self._tell("closed")

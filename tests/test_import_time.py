@@ -34,6 +34,9 @@ def test_a_command_is_run_without_anything_heavy(tmp_path: Path) -> None:
         {
             "hsup.supervision.supervisor",
             "hsup.foreground",
+            "hsup.copying",
+            "hsup.drains",
+            "hsup.log_drain",
             "logging",
             "importlib.metadata",
             "dotenv",

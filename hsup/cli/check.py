@@ -87,6 +87,7 @@ def _refusals(checked: Checked, source: str, parts: Components) -> Iterator[Faul
     request = requested(parts.options)
     driver = parts.driver()
     plan, release = planned(request, parts, driver, source), checked.release
+    yield from _drain_faults(parts, release)
     if release is None:
         return
     yield from _port_faults(release, plan, checked.config_origins)
@@ -97,6 +98,16 @@ def _refusals(checked: Checked, source: str, parts: Components) -> Iterator[Faul
         started = (one for one in release.processes if plan.asked.quantity(one))
         sizes = {one.name: plan.asked.size_of(one) for one in started}
         yield from _size_faults(driver, sizes, checked.size_origins)
+
+
+def _drain_faults(parts: Components, release: Release | None) -> Iterator[Fault]:
+    """Yield why `start` would not use log drains of a release. Raises UsageError for the user's."""
+    if not parts.has_drains(release):
+        return
+    from hsup.cli.drain_check import problems  # only where there are drains
+
+    for problem in problems(parts, release):
+        yield Fault(place="", problem=problem, is_warning=True)
 
 
 def _port_faults(

@@ -29,6 +29,7 @@ _SHOWN_BY_CLICK: tuple[type[Exception], ...] = tuple(
 
 INSTALLED.names = {
     "driver": completing.drivers,
+    "drains": completing.drains,
     "env_files": completing.env_files,
     "source": completing.sources,
     "size": completing.sizes,

@@ -38,6 +38,16 @@ def _sources(ctx: click.Context) -> Iterable[str]:
     return plugin_manager().sources
 
 
+def _drains(ctx: click.Context) -> Iterable[str]:
+    """Return how the URLs of log drains begin."""
+    del ctx
+    from hsup.drains.destinations import LOGPLEX  # slow to import, rarely needed
+    from hsup.log_drain import DrainURL
+
+    kinds = [kind for kind in plugin_manager().log_drains if kind != LOGPLEX]
+    return (f"{kind}:" if DrainURL(kind).is_of_this_machine else f"{kind}://" for kind in kinds)
+
+
 def _sizes(ctx: click.Context) -> Iterable[str]:
     """Return the sizes of dynos, none with a driver that takes none."""
     from hsup.api import SizesDynos
@@ -96,6 +106,7 @@ def paths(start: str) -> list[str]:
 
 drivers = _complete(_drivers)
 sources = _complete(_sources)
+drains = _complete(_drains)
 sizes = _complete(_sizes)
 types = _complete(_types)
 several_types = _with_commas(types)

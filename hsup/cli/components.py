@@ -188,6 +188,12 @@ class Components:
         """Create the log sinks that the settings ask for, besides the terminal."""
         return self._made(self.plugins.log_sinks, create_sink)
 
+    def has_drains(self, release: Release | None = None) -> bool:
+        """Tell whether the user, or a release, names log drains."""
+        if self.options.drains or self.settings.logplex_url:
+            return True
+        return release is not None and bool(release.drains or release.logplex_url)
+
     def own_drains(self) -> list[Wanted]:
         """Return the log drains that the user named. Raises UsageError."""
         from hsup.drains.destinations import LOGPLEX, wanted  # only where there are drains

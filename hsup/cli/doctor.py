@@ -1,4 +1,4 @@
-"""`hsup doctor`: check what drivers need of this machine, and explain what they do."""
+"""`hsup doctor`: check what drivers need of this machine, and explain what they do; log drains."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from hsup.errors import HsupError
 from hsup.visible import tell, tell_json
 
 _OK, _MISSING, _NOT_NEEDED = "ok", "missing", "absent"
+#: What the findings about log drains are listed under: a blank is in no driver's name.
+_DRAINS = "log drains"
 
 
 @click.command(
@@ -38,7 +40,7 @@ def command(outer: Options, /, *, as_json: bool, explains: bool, **given: Any) -
     """Check whether this machine has what drivers need.
 
     Each finding is marked ok, missing (dynos need it) or absent (dynos run without it), and says
-    what to do.
+    what to do. So is each log drain that --drain names, without a connection to it.
     Exits with status 1 if something is missing. Starts no dyno, not even with --explain.
     """
     parts = Components(outer.refined(given))
@@ -52,8 +54,12 @@ def command(outer: Options, /, *, as_json: bool, explains: bool, **given: Any) -
 
 
 def _tell_findings(parts: Components, names: Sequence[str], *, as_json: bool) -> bool:
-    """Print what drivers found; return whether nothing is missing."""
+    """Print what drivers found, and the log drains; return whether nothing is missing."""
     findings = {name: _examine(parts, name) for name in names}
+    if parts.has_drains():
+        from hsup.cli import drain_check  # only where there are drains
+
+        findings[_DRAINS] = drain_check.findings(parts)
     if as_json:
         tell_json({name: _listing(listed) for name, listed in findings.items()})
     else:

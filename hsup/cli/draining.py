@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from hsup.api import SUPERVISOR, LogEvent
+from hsup.api import SUPERVISOR, LogBatch, LogEvent
 from hsup.cli.components import Components
 from hsup.model import Release
 from hsup.output.lines import LOGPLEX, PLATFORM
@@ -13,6 +13,8 @@ from hsup.output.logs import LogRouter
 
 if TYPE_CHECKING:
     from hsup.drains.destinations import Destinations, Undelivered
+
+_WARNING = "Warning: "
 
 
 class Draining:
@@ -64,14 +66,38 @@ class Draining:
             self._router.say(LOGPLEX, text, event, PLATFORM)
 
 
-def undelivered_text(one: Undelivered) -> str:
-    """Return the lines for standard error about lines that a drain has not got."""
-    text = ""
+def left_over(one: Undelivered) -> Iterator[str]:
+    """Yield what to say at the end of lines that a drain has not got."""
     if one.line_count:
         lines = "1 line was" if one.line_count == 1 else f"{one.line_count} lines were"
-        text = f"hsup: warning: {one.name}: {lines} not delivered\n"
+        yield f"warning: {one.name}: {lines} not delivered"
     if one.kept.line_count:
         from hsup.drains.destinations import kept_text  # only where there are drains
 
-        text += f"hsup: {one.name}: {kept_text(one.kept)}\n"
-    return text
+        yield f"{one.name}: {kept_text(one.kept)}"
+
+
+class Warnings:
+    """A log sink that keeps what hsup warns of, each text once."""
+
+    is_full = False
+
+    def __init__(self) -> None:
+        self._texts: dict[str, None] = {}
+
+    def write(self, batch: LogBatch) -> None:
+        """Keep a warning."""
+        if batch.event is not None and batch.event.name in ("warning", "error"):
+            text = batch.lines.decode(errors="replace").rstrip("\n")
+            self._texts[text.removeprefix(_WARNING)] = None
+
+    def taken(self) -> Sequence[str]:
+        """Return the warnings since the last call."""
+        texts, self._texts = self._texts, {}
+        return tuple(texts)
+
+    async def drained(self) -> None:
+        """Return at once: this is never full."""
+
+    async def close(self) -> None:
+        """Do nothing."""

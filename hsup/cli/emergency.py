@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from functools import partial
 
@@ -36,13 +36,13 @@ def _watch(calls: Calls) -> None:
             seconds = NOTICE_SECONDS
 
 
-def kill_descendants() -> bool:
+def kill_descendants(spared: Collection[int] = ()) -> bool:
     """Kill and print the descendants of this process that drivers failed to end.
 
-    Returns whether there were any.
+    `spared` are hsup's own. Returns whether there were any others.
     """
     stopped: set[int] = set()
-    while running := _descendants() - stopped:  # a stopped process forks no more
+    while running := _descendants() - stopped.union(spared):  # a stopped process forks no more
         for pid in running:
             _send(pid, signal.SIGSTOP)
         stopped |= running

@@ -46,6 +46,11 @@ _TAKING_NUMBERS = {"docker-compose"}
 _HIGHEST_UID = 2**32 - 2
 #: The name or the number of a user that all other supervisors take.
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*\$?")
+#: The dynos run without hsup then.
+_DRAINS_STAY = (
+    "warning: log drains are not exported: what the dynos write goes where the other supervisor "
+    "has it go; hsup start delivers it, also as a service"
+)
 #: What is no name of a directory: one may be called `./web=2`.
 _TYPE = re.compile(r"[^/=]*=")
 
@@ -140,6 +145,8 @@ def _exported(
         text = "there is nothing to export: the formation has no dynos"
         raise UsageError(text, hint="ask for some, as in -m all=1")
     maker.tell_of_quantities(release, "export")
+    if parts.has_drains(release):
+        warn(_DRAINS_STAY)
     return Exported(
         app=release.app,
         directory=place,

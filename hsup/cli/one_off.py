@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import NoReturn
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, NoReturn
 
 from hsup.api import Driver, RunsForeground, SharesPorts
 from hsup.cli.components import Components, closing, sweep
@@ -21,6 +21,9 @@ from hsup.supervision.ports import AUTO, BASE_PORT, Base, Ports, base_of
 from hsup.terminal import end_by_signals, flags_kept
 from hsup.visible import warn
 
+if TYPE_CHECKING:
+    from hsup.copying.runner import Runner
+
 
 def run(words: tuple[str, ...], options: Options) -> NoReturn:
     """Run a command as a one-off dyno of the current release, and exit with its status."""
@@ -30,41 +33,59 @@ def run(words: tuple[str, ...], options: Options) -> NoReturn:
     release = parts.current_release()
     driver = parts.driver()
     allow_many()
-    spec = _spec(release, words, parts, driver)
+    name = _name(options)
+    spec = _spec(release, name, words, parts, driver)
     if warning := catalogue.ignored_slug(options.driver, driver, release):
         warn(warning)
     if not isinstance(driver, RunsForeground):
         text = f'driver "{options.driver}" cannot run a command in the foreground'
         raise UsageError(text, hint="choose another driver, for example -d simple")
-    with closing(driver):
+    with _copied(parts, release, name) as copying, closing(driver):
         sweep(driver)
         parts.build(driver, release)
-        with flags_kept(), _failures_printed():
+        with _failures_printed(copying), flags_kept(), copying or nullcontext():
             status = driver.run(spec, grace_seconds)
-    if status.out_of_memory:
-        _tell_out_of_memory()
+        if status.out_of_memory:
+            _tell(_out_of_memory(), copying)
     _leave(status.status)
 
 
+def _copied(
+    parts: Components, release: Release, name: DynoName
+) -> AbstractContextManager[Runner | None]:
+    """Have log drains get what the dyno writes, if there are any."""
+    if not parts.has_drains(release):
+        return nullcontext()
+    from hsup.cli.one_off_drains import copied  # only where there are drains
+
+    return copied(parts, release, name)
+
+
 @contextmanager
-def _failures_printed() -> Iterator[None]:
+def _failures_printed(copying: Runner | None) -> Iterator[None]:
     """Print why a driver failed before a signal ends hsup; kill what its mistake left."""
     try:
         yield
     except HsupError as error:
-        warn(str(error))
+        _tell(str(error), copying)
         end_by_signals()
         if error.is_mistake:
             from hsup.cli.emergency import kill_descendants  # slow to import, rarely needed
 
-            kill_descendants()
+            kill_descendants(copying.processes if copying is not None else ())
         sys.exit(error.exit_code)
 
 
-def _tell_out_of_memory() -> None:
+def _tell(text: str, copying: Runner | None) -> None:
+    warn(text)
+    if copying is not None:
+        copying.say(text)
+
+
+def _out_of_memory() -> str:
     from hsup.output import messages  # slow to import, rarely needed
 
-    warn(f"the dyno ran out of memory: {messages.OUT_OF_MEMORY}")
+    return f"the dyno ran out of memory: {messages.OUT_OF_MEMORY}"
 
 
 def _leave(status: int) -> NoReturn:
@@ -74,11 +95,20 @@ def _leave(status: int) -> NoReturn:
     os._exit(status)
 
 
-def _spec(release: Release, words: tuple[str, ...], parts: Components, driver: Driver) -> DynoSpec:
-    options = parts.options
-    name = one_off_name("run")
+def _name(options: Options) -> DynoName:
     if options.start_number is not None:
-        name = DynoName("run", options.start_number)
+        return DynoName("run", options.start_number)
+    return one_off_name("run")
+
+
+def _spec(
+    release: Release,
+    name: DynoName,
+    words: tuple[str, ...],
+    parts: Components,
+    driver: Driver,
+) -> DynoSpec:
+    options = parts.options
     command = one_off_command(release, words)
     require_passable(release, [command], has_metadata=options.has_metadata)
     return dyno_spec(

@@ -39,6 +39,6 @@ def command(outer: Options, /, words: tuple[str, ...], **given: Any) -> None:
     Everything after the first word is passed on to the command. The command
     uses hsup's standard streams, and hsup exits with its status: 128 + N if
     signal N killed it, 127 if the command does not exist, 126 if it cannot be
-    executed.
+    executed. What it writes is delivered to log drains, too, if there are any.
     """
     run(words, outer.refined(given))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from hsup.api import SUPERVISOR, Adopts, Driver, SharesPorts
 from hsup.cli.components import Components, closing
-from hsup.cli.draining import Draining, undelivered_text
+from hsup.cli.draining import Draining, left_over
 from hsup.cli.emergency import kill_descendants, tell_of_blocking
 from hsup.cli.options import Options
 from hsup.cli.printers import error_printer, log_printer, log_to_memory
@@ -187,7 +187,8 @@ class _Supervision:
             self._draining.finish(is_hurried=is_hurried),
         )
         for one in undelivered:
-            self._errors.print(undelivered_text(one))
+            for text in left_over(one):
+                self._errors.print(f"hsup: {text}\n")
 
     @property
     def _has_left_something(self) -> bool:

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable
 from typing import Protocol
 
-from hsup.foreground.loop import Loop
 from hsup.terminal import is_foreground
 
 _READ_BYTES = 1 << 16
@@ -45,6 +44,22 @@ class Output:
         return 0
 
 
+class Listens(Protocol):
+    """The part of a loop that calls actions for descriptors; event loops of asyncio have it."""
+
+    def add_reader(self, descriptor: int, action: Callable[[], object], /) -> object:
+        """Call an action whenever a descriptor is readable, or its other end is closed."""
+
+    def remove_reader(self, descriptor: int, /) -> object:
+        """Remove the reader of a descriptor, if there is one."""
+
+    def add_writer(self, descriptor: int, action: Callable[[], object], /) -> object:
+        """Call an action whenever a descriptor is writable, or its other end is closed."""
+
+    def remove_writer(self, descriptor: int, /) -> object:
+        """Remove the writer of a descriptor, if there is one."""
+
+
 class DynoInput(Protocol):
     """The input of a dyno, implemented by its driver."""
 
@@ -64,7 +79,7 @@ class DynoInput(Protocol):
 class Feed:
     """Passes hsup's standard input to a dyno, no faster than the dyno reads it."""
 
-    def __init__(self, loop: Loop, dyno_input: DynoInput) -> None:
+    def __init__(self, loop: Listens, dyno_input: DynoInput) -> None:
         self._loop = loop
         self._dyno_input = dyno_input
         self._pending = b""

@@ -36,8 +36,15 @@ class DescriptorWriter:
     written with MSG_DONTWAIT, and a regular file never blocks.
     """
 
-    def __init__(self, descriptor: int, on_broken: Callable[[OSError], None]) -> None:
+    def __init__(
+        self,
+        descriptor: int,
+        on_broken: Callable[[OSError], None],
+        *,
+        full_bytes: int = FULL_BYTES,
+    ) -> None:
         self._outlet = _open_outlet(descriptor)
+        self._full_bytes = full_bytes
         self._on_broken = on_broken
         self._is_losing = self._is_torn = False
         self._waiting: deque[bytearray] = deque()
@@ -50,8 +57,8 @@ class DescriptorWriter:
 
     @property
     def is_full(self) -> bool:
-        """Tell whether more than FULL_BYTES are waiting for the reader."""
-        return self._waiting_bytes > FULL_BYTES
+        """Tell whether more than `full_bytes` are waiting for the reader."""
+        return self._waiting_bytes > self._full_bytes
 
     @property
     def is_over(self) -> bool:
@@ -81,7 +88,7 @@ class DescriptorWriter:
         return 0
 
     async def drained(self) -> None:
-        """Return when at most half of FULL_BYTES is waiting for the reader."""
+        """Return when at most half of `full_bytes` is waiting for the reader."""
         await self._room.wait()
 
     async def close(self) -> None:
@@ -122,7 +129,7 @@ class DescriptorWriter:
             self._head_taken = 0
         if not self._waiting or self._is_over:
             self._drop()
-        if self._waiting_bytes <= FULL_BYTES // 2:
+        if self._waiting_bytes <= self._full_bytes // 2:
             self._room.set()
 
     def _drop(self) -> None:

@@ -82,7 +82,9 @@ def create_drain(
         )
     except HsupError as error:
         kind = UsageError if isinstance(error, UsageError) else DrainError
-        raise kind(f"drain {url}: {without_secrets(str(error), url)}") from None
+        text = f"drain {url}: {without_secrets(error.args[0], url)}"
+        hint = error.hint and without_secrets(error.hint, url)
+        raise kind(text, hint=hint) from None
     return GuardedDrain(calls, part, drain, url)
 
 

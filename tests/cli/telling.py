@@ -97,3 +97,34 @@ def hsup_register_drivers():
         "incomplete": incomplete,
     }
 """
+
+#: A plugin with a kind of log drain, `kept`, that tells what it is asked to do in a file, and
+#: refuses a parameter that it does not know.
+DRAINED = """
+from pathlib import Path
+from hsup import hookimpl
+from hsup.log_drain import DrainLimits
+
+class Kept:
+    limits = DrainLimits()
+
+    def __init__(self, destination):
+        _, rest = destination.url.take("colour")
+        rest.require_nothing_else("colour")
+        self._tell("created")
+
+    async def deliver(self, block):
+        for one in block.batches:
+            self._tell(f"{one.source}[{one.dyno}] {one.lines.decode().strip()}")
+
+    async def close(self):
+        self._tell("closed")
+
+    def _tell(self, text):
+        with open("told", "a") as file:
+            file.write(text + "\\n")
+
+@hookimpl
+def hsup_register_log_drains():
+    return {"kept": Kept}
+"""

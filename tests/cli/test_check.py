@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.calling import call, failed
-from tests.cli.telling import SIZED
+from tests.cli.telling import DRAINED, SIZED
 from tests.conftest import Installer
 
 
@@ -293,3 +293,50 @@ def test_config_vars_that_the_kernel_refuses_are_told_by_their_lines(directory: 
 def test_a_command_that_the_kernel_refuses_is_told_with_the_procfile(directory: Path) -> None:
     (directory / "Procfile").write_text(f"web: echo {'x' * (1 << 17)}\n")
     assert call("check").output.startswith('Procfile: fault: command "echo xxx')
+
+
+SECRET = "s3cret"
+
+
+@pytest.mark.usefixtures("directory")
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        (f"nosuch://x/{SECRET}", 'there is no log drain "nosuch"'),
+        (f"kept://u:{SECRET}@x:port/", "its URL cannot be parsed after kept:"),
+        (f"{SECRET}", "it is not a URL: it has no scheme"),
+        (f"kept://x/{SECRET}?size={SECRET}", 'a drain of scheme "kept" has no parameter "size"'),
+        (f"kept://x/{SECRET}?buffer=1", 'parameter "buffer" must be a size of 64K or more'),
+    ],
+)
+def test_a_drain_is_refused_as_start_would_and_no_secret_is_shown(
+    install: Installer, url: str, told: str
+) -> None:
+    install("hsup-log-kept", DRAINED)
+    for error in (failed("check", "--drain", url), failed("check", HSUP_DRAIN=url)):
+        assert told in str(error)
+        assert SECRET not in str(error)
+
+
+def test_a_drain_is_created_and_nothing_is_delivered(install: Installer, directory: Path) -> None:
+    install("hsup-log-kept", DRAINED)
+    ended = call("check", "--drain", "kept://x?colour=red")
+    assert (ended.exit_code, ended.output) == (0, "Procfile: ok\n")
+    assert (directory / "told").read_text() == "created\nclosed\n"
+
+
+def test_drains_of_a_control_file_that_would_not_be_used_are_warnings(
+    install: Installer, tmp_path: Path
+) -> None:
+    install("hsup-log-kept", DRAINED)
+    urls = ["kept://good/", f"nosuch://x/{SECRET}", f"kept://x?a={SECRET}", SECRET]
+    (tmp_path / "new").write_text(json.dumps({"Processes": [], "LogDrains": urls}))
+    ended = call("check", str(tmp_path / "new"))
+    assert ended.exit_code == 0
+    lines = [line for line in ended.output.splitlines() if ": warning: " in line]
+    assert len(lines) == 3
+    assert 'there is no log drain "nosuch"' in ended.output
+    assert 'drain kept://x: a drain of scheme "kept" has no parameter "a"' in ended.output
+    assert "a drain of the release is not used: it is not a URL" in ended.output
+    assert SECRET not in ended.output
+    assert call("check", "--strict", str(tmp_path / "new")).exit_code == 1

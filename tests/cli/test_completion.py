@@ -8,6 +8,8 @@ import pytest
 
 from hsup.cli.shells import register
 from tests.cli.calling import call, failed
+from tests.cli.telling import DRAINED
+from tests.conftest import Installer
 
 SHELLS = ["bash", "zsh", "fish"]
 
@@ -43,6 +45,15 @@ def completed(words: str) -> list[str]:
 )
 def test_what_may_come_next_is_known(words: str, expected: list[str]) -> None:
     assert completed(words) == expected
+
+
+@pytest.mark.usefixtures("directory")
+def test_the_url_of_a_drain_begins_with_a_scheme_of_a_plugin(install: Installer) -> None:
+    install("hsup-log-kept", DRAINED.replace('{"kept"', '{"logplex": Kept, "file": Kept, "kept"'))
+    assert "kept://" in completed("hsup start --drain ")
+    assert completed("hsup run --drain ke") == ["kept://"]
+    assert completed("hsup --drain fil") == ["file:"]
+    assert completed("hsup --drain logp") == []
 
 
 def test_types_are_those_of_the_files_that_the_options_name(directory: Path) -> None:

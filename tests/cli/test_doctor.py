@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from hsup.errors import PluginError
 from tests.cli.calling import call, failed
-from tests.cli.telling import EXAMINING
+from tests.cli.telling import DRAINED, EXAMINING
 from tests.conftest import Installer
 
 
@@ -72,3 +73,29 @@ def test_every_driver_is_examined_where_none_is_named(install: Installer) -> Non
 @pytest.mark.parametrize("words", [(), ("--explain",)])
 def test_an_unknown_driver_is_an_error(words: tuple[str, ...]) -> None:
     assert isinstance(failed("doctor", "-d", "nothing", *words), PluginError)
+
+
+def test_each_log_drain_is_a_line_that_says_whether_it_can_be_created(
+    install: Installer, directory: Path
+) -> None:
+    install("hsup-log-kept", DRAINED)
+    words = ("doctor", "-d", "simple", "--drain", "kept://x/s3cret", "--drain", "kept://y?a=s3cret")
+    ended = call(*words)
+    assert ended.exit_code == 1
+    assert ended.output.splitlines()[1:] == [
+        "log drains:",
+        '  ok       kept://x  a drain of kind "kept"',
+        '  missing  kept://y  a drain of scheme "kept" has no parameter "a"',
+        "                     use colour",
+    ]
+    assert (directory / "told").read_text() == "created\nclosed\n"
+    listed = json.loads(call(*words, "--json").output)["log drains"]
+    assert [one["mark"] for one in listed] == ["ok", "missing"]
+
+
+@pytest.mark.usefixtures("directory")
+def test_a_log_drain_whose_plugin_is_not_installed_is_missing() -> None:
+    ended = call("doctor", "-d", "simple", HSUP_DRAIN="nosuch://x/s3cret")
+    assert ended.exit_code == 1
+    assert '  missing  nosuch://x  HSUP_DRAIN: there is no log drain "nosuch"' in ended.output
+    assert "s3cret" not in ended.output

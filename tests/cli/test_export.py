@@ -264,3 +264,16 @@ def test_a_source_that_says_how_many_there_are_is_followed(
     words = ("--source", "followed", "--root", str(directory))
     assert exported_dynos(*words) == ["web.1", "web.2"]
     assert exported_dynos(*words, "--quantities", "one") == ["web.1"]
+
+
+@pytest.mark.usefixtures("directory")
+@pytest.mark.parametrize("form", ["systemd", "supervisord", "launchd", "docker-compose"])
+def test_log_drains_are_told_not_to_be_exported(form: str, tmp_path: Path) -> None:
+    url = "https://user:s3cret@logs.example/in"
+    ended = call("export", form, str(tmp_path / "out"), "--user", "root", HSUP_DRAIN=url)
+    assert ended.exit_code == 0
+    assert "hsup: warning: log drains are not exported" in ended.stderr
+    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert files
+    assert not [path for path in files if "s3cret" in path.read_text()]
+    assert "s3cret" not in ended.output

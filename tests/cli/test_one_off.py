@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 from hsup.errors import UsageError
 from hsup.supervision.port_reservation import PortReservation
 from tests.cli.calling import failed
-from tests.cli.telling import SIZED, TELLING
+from tests.cli.telling import DRAINED, SIZED, TELLING
 from tests.conftest import Installer
 
 pytestmark = pytest.mark.usefixtures("directory")
@@ -68,7 +69,9 @@ def hsup_run(*words: str) -> subprocess.CompletedProcess[str]:
 def run(install: Installer) -> Run:
     """Return what runs a command with a driver that shows it, and ends in a given way."""
 
-    def run_shown(*words: str, ending: str = "return ExitStatus()") -> Any:
+    def run_shown(*words: str, ending: str = "return ExitStatus()", drained: bool = False) -> Any:
+        if drained:
+            install("hsup-log-kept", DRAINED)
         install("hsup-driver-showing", SHOWING.format(ending=ending))
         return hsup_run("-d", "showing", *words)
 
@@ -167,3 +170,27 @@ def test_a_one_off_that_ran_out_of_memory_says_so(install: Installer) -> None:
     assert done.returncode == 137
     assert "Error R15 (Memory quota vastly exceeded)" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_mistake_of_a_driver_costs_drains_no_line(run: Run, directory: Path) -> None:
+    left = 'import subprocess; subprocess.Popen(["sleep", "1000"]); '
+    words = ("--drain", "kept://x", "--start-number", "4", "true")
+    done = run(*words, ending=f'{left}raise ValueError("a slip")', drained=True)
+    assert done.returncode == 1
+    assert re.search(r"(?m)^hsup: killed remaining processes: \d+ \(sleep\)$", done.stderr)
+    told = (directory / "told").read_text().splitlines()
+    assert told[0] == "created"
+    assert any(line.startswith('app[run.4] {"type": "run"') for line in told)
+    assert any(line.startswith("hsup[run.4] ") and "a slip" in line for line in told)
+    assert told[-1] == "closed"
+
+
+def test_that_a_one_off_ran_out_of_memory_is_delivered_to_drains(
+    install: Installer, directory: Path
+) -> None:
+    install("hsup-driver-sized", SIZED)
+    install("hsup-log-kept", DRAINED)
+    done = hsup_run("-d", "sized", "--drain", "kept://x", "--start-number", "2", "true")
+    assert done.returncode == 137
+    told = (directory / "told").read_text().splitlines()
+    assert "hsup[run.2] the dyno ran out of memory: Error R15" in told[-2]

@@ -205,6 +205,8 @@ def test_an_empty_file_says_nothing(file: Path) -> None:
         ('bind = ["/etc:/x"]\n', "as this one comes with the code; use --bind or HSUP_BIND"),
         ('pass-env = "*"\n', "as this one comes with the code; use --pass-env or HSUP_PASS_ENV"),
         ('control-socket = "x"\n', "; use --control-socket or HSUP_CONTROL_SOCKET"),
+        ('drain = "https://s3cret@x"\n', "; use --drain or HSUP_DRAIN"),
+        ('drain = ["https://x"]\n', "; use --drain or HSUP_DRAIN"),
         ('logplex-url = "x"\n', "; use --logplex-url or HSUP_LOGPLEX_URL"),
         ("port = \n", "line 1, column 8: Invalid value; write lines such as port = 5000"),
     ],

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from hsup import hookimpl
-from hsup.log_drain import Destination, LogDrain, LogDrainFactory
+
+if TYPE_CHECKING:  # a run without drains imports nothing of them
+    from hsup.log_drain import Destination, LogDrain, LogDrainFactory
 
 
 @hookimpl

@@ -200,6 +200,8 @@ class Components:
 
         with self.options.naming("drains"):
             drains = [wanted(url) for url in self.options.drains]
+            for one in drains:
+                self.plugins.log_drains.choose(one.kind)  # raises if it is not installed
         if self.settings.logplex_url is not None:
             with self.options.naming("logplex_url"):
                 drains.append(wanted(self.settings.logplex_url, kind=LOGPLEX))

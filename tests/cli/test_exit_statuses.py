@@ -40,7 +40,8 @@ _WRONG_OF_USER = (
     ("bind", "/tmp"),
     ("bind", "/nosuch"),
     ("control-socket", "socket"),
-    ("logplex-url", "https://logs.example"),
+    ("logplex-url", "nowhere"),
+    ("drain", "gopher://logs.example"),
 )
 _RUN, _OTHERS = ("run", "true"), (("start",), ("check",))
 

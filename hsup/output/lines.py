@@ -9,6 +9,8 @@ from hsup.api import LogEvent
 #: The sources of lines, as in `LogBatch.source`: the platform has no words for it; the platform
 #: says it of a dyno; or of what a person or a source has caused.
 OWN, PLATFORM, CAUSED = "hsup", "heroku", "app"
+#: The name of the event of lines with runtime metrics.
+METRICS = "metrics"
 #: What the platform calls itself where it speaks of drains and of lost lines.
 LOGPLEX = "logplex"
 

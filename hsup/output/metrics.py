@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hsup.api import LoadAverages, LogEvent, Measurement
-from hsup.output.lines import PLATFORM, Line
-
-#: The name of the event of these lines.
-METRICS = "metrics"
+from hsup.output.lines import METRICS, PLATFORM, Line
 
 _MEGABYTE = 1 << 20
 _UNITS = {

@@ -21,7 +21,7 @@ from hsup.lifecycle import State
 from hsup.model import RELEASE_TYPE, DynoName, ExitStatus, Release
 from hsup.output import messages
 from hsup.output.escapes import kept_to_lines, whole_sequences
-from hsup.output.metrics import METRICS
+from hsup.output.lines import METRICS
 from hsup.visible import visible
 
 _ESCAPE, _RESET = b"\x1b", b"\x1b[0m"

@@ -11,6 +11,7 @@ from hsup.api import Fetched, LogBatch, Measurement
 from hsup.errors import DriverError
 from hsup.model import Release
 from hsup.output.logs import LogRouter
+from hsup.output.metrics import figures
 from hsup.supervision.runtime_metrics import PERIOD_SECONDS, RuntimeMetrics
 from hsup.testing import MemoryDriver, MemorySink, MemorySource, make_release, make_spec
 from tests.conftest import TurnUntil
@@ -96,8 +97,8 @@ async def begun(metrics: RuntimeMetrics, dyno: Any, name: str = "web.1", **more:
 
 def samples(sink: MemorySink, dyno: str = "web.1") -> list[str]:
     """Return what was logged of a dyno: each line from its first sample on."""
-    lines = [text_of(one) for one in sink.batches if one.dyno == dyno and one.source == "heroku"]
-    return [line.partition("sample#")[2] for line in lines]
+    lines = [text_of(one) for one in sink.batches if one.dyno == dyno]
+    return [line.partition("sample#")[2] for line in lines if "sample#" in line]
 
 
 def text_of(batch: LogBatch) -> str:
@@ -193,7 +194,8 @@ async def test_a_line_has_the_release_and_the_event_of_metrics(
     (_, memory) = sink.batches
     assert (memory.source, memory.app, memory.release) == ("heroku", "shop", 7)
     assert memory.event is not None
-    assert (memory.event.name, memory.event.of) == ("metrics", USED)
+    assert memory.event.name == "metrics"
+    assert memory.event.facts == {"metrics": figures(USED)}
     await metrics.close()
 
 
@@ -333,7 +335,9 @@ class TestSupervisor:
             source, self.release(2, "log-runtime-metrics")._replace(metadata={"HEROKU_APP_ID": "7"})
         )
         await turn_until(lambda: len(samples(sink)) >= 2)
-        assert "dyno=heroku.7." in next(text_of(one) for one in sink.batches if "#" in text_of(one))
+        assert "dyno=heroku.7." in next(
+            text_of(one) for one in sink.batches if "sample#" in text_of(one)
+        )
         assert len(driver.started["web.1"]) == 1
         give(source, self.release(3, A="1"))
         second = await driver.dyno("web.1", 2)

@@ -169,7 +169,7 @@ deb: wheels ## build a Debian package for this Debian's Python into build/deb (r
 	@packaging/make-deb $(DEBIAN_PYTHON) dist build/deb '$(revision)'
 
 bench: $(INSTALLED)/ready ## measure hsup against its peers
-	for one in run first_line thousand restart relay unpack heroku; do \
+	for one in run first_line thousand restart relay drains unpack heroku; do \
 		$(VENV)/bin/python bench/$$one.py --hsup $(INSTALLED)/bin/hsup || exit 1; done
 
 bench-libcontainer: $(INSTALLED)/ready $(STACK) ## measure containers against runc and docker, as root

@@ -179,7 +179,7 @@ class Delivery:
         failures = 0
         while True:
             try:
-                with self._pace.timed():
+                with self._pace.timed(outgoing.byte_count):
                     await self._drain.deliver(outgoing.block)
             except DrainRefused as error:
                 self._fail(error)

@@ -2,25 +2,35 @@
 
 A dyno can write faster than hsup can format and send: without a wait it would lose lines although
 its receiver takes all that comes. A receiver that takes longer makes no dyno wait, whatever it
-does.
+does. The time for which hsup itself was busy does not count: then it is not the receiver that is
+slow.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-#: A block of a thousand lines takes a receiver on the same network a millisecond or two; a busy
-#: machine takes longer at times.
+#: What a receiver on the same network takes a few milliseconds for; a busy machine takes longer.
 QUICK_SECONDS = 0.02
+QUICK_BYTES = 1 << 16
 
 
 class Pace:
-    """How quickly a destination has taken the last blocks."""
+    """How quickly a destination has taken the last blocks.
 
-    def __init__(self, quick_seconds: float = QUICK_SECONDS) -> None:
+    It is quick if it takes QUICK_BYTES within `quick_seconds`, and less as well.
+    """
+
+    def __init__(
+        self,
+        quick_seconds: float = QUICK_SECONDS,
+        busy_clock: Callable[[], float] = time.process_time,
+    ) -> None:
         self._quick_seconds = quick_seconds
+        self._busy_clock = busy_clock
         self._is_quick = False
         self.on_slow: Callable[[], None] = lambda: None
 
@@ -29,16 +39,16 @@ class Pace:
         return self._is_quick
 
     @contextmanager
-    def timed(self) -> Iterator[None]:
-        """Judge the destination by how long it takes a block."""
-        slow = asyncio.get_running_loop().call_later(self._quick_seconds, self._slow)
+    def timed(self, byte_count: int = 0) -> Iterator[None]:
+        """Judge the destination by how long it takes a block of so many bytes."""
+        seconds = self._quick_seconds * max(byte_count / QUICK_BYTES, 1)
+        watch = _Watch(seconds, self._busy_clock, self._slow)
         was_taken = False
         try:
             yield
             was_taken = True
         finally:
-            is_late = slow.when() <= asyncio.get_running_loop().time()
-            slow.cancel()
+            is_late = watch.end()
             if was_taken and not is_late:
                 self._is_quick = True
             else:
@@ -47,3 +57,31 @@ class Pace:
     def _slow(self) -> None:
         self._is_quick = False
         self.on_slow()
+
+
+class _Watch:
+    """Calls `on_late` once hsup has waited for so many seconds in which it was not busy."""
+
+    def __init__(
+        self, seconds: float, busy_clock: Callable[[], float], on_late: Callable[[], None]
+    ) -> None:
+        self._seconds = seconds
+        self._busy_clock = busy_clock
+        self._on_late = on_late
+        self._loop = asyncio.get_running_loop()
+        self._begun = self._loop.time() - busy_clock()
+        self._timer = self._loop.call_later(seconds, self._look)
+
+    def end(self) -> bool:
+        """End the watch; return whether it took too long."""
+        self._timer.cancel()
+        return self._left_seconds() <= 0
+
+    def _look(self) -> None:
+        if (left := self._left_seconds()) > 0:
+            self._timer = self._loop.call_later(left, self._look)
+        else:
+            self._on_late()
+
+    def _left_seconds(self) -> float:
+        return self._seconds - (self._loop.time() - self._busy_clock() - self._begun)

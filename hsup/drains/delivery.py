@@ -111,6 +111,7 @@ class Delivery:
         self._is_closing = False
         self._lanes = [_Lane(self._limits, self) for _ in range(self._limits.lanes)]
         self._running = asyncio.create_task(self._run())
+        self._running.add_done_callback(self._note_end)
 
     async def finish(self) -> None:
         """Return when everything is delivered, or given up; no more lines come.
@@ -179,8 +180,7 @@ class Delivery:
         failures = 0
         while True:
             try:
-                with self._pace.timed(outgoing.byte_count):
-                    await self._drain.deliver(outgoing.block)
+                await self._deliver(outgoing)
             except DrainRefused as error:
                 self._fail(error)
                 return self._lose(without_taken(outgoing, error.taken_lines))
@@ -194,6 +194,23 @@ class Delivery:
                 await self._wait(error)
             else:
                 return self._recover()
+
+    async def _deliver(self, outgoing: Outgoing) -> None:
+        """Have the drain deliver a block. Raises DrainError, whatever is at fault."""
+        try:
+            with self._pace.timed(outgoing.byte_count):
+                await self._drain.deliver(outgoing.block)
+        except DrainError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a plugin may raise anything
+            # The text of what was raised may have a secret of the destination.
+            raise DrainError(f"it failed unexpectedly: {type(error).__name__}") from None
+
+    def _note_end(self, running: asyncio.Task[None]) -> None:
+        """Say that no more lines are delivered, if that is so: only a fault of hsup can end it."""
+        if not running.cancelled() and (error := running.exception()) is not None:
+            text = f"{self.name} gets no more lines: {type(error).__name__}"
+            self._say(f"Warning: {text}", LogEvent("warning"))
 
     async def _run(self) -> None:
         """Pass lines on to the lanes."""

@@ -304,3 +304,23 @@ async def test_what_is_refused_is_lost_and_acknowledged_even_if_lines_are_kept()
         await delivery.finish()
         assert reader.acknowledged[-1] == 60
         assert delivery.undelivered == 60
+
+
+class FaultyDrain(MemoryDrain):
+    """Raises once what a drain never should."""
+
+    async def deliver(self, block: LogBlock) -> None:
+        if not self.tried:
+            self.tried.append(block.id)
+            raise ValueError("https://user:secret@logs.example")
+        await super().deliver(block)
+
+
+async def test_a_fault_of_a_drain_is_a_failure_whose_text_nobody_sees() -> None:
+    drain = FaultyDrain(NOW)
+    delivered = Delivered(drain)
+    delivered.add(b"one\n")
+    await delivered.delivery.finish()
+    assert drain.lines() == b"one\n"
+    assert delivered.said[0].endswith(": it failed unexpectedly: ValueError")
+    assert await delivered.delivery.close() == 0

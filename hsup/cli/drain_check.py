@@ -30,7 +30,9 @@ async def _problems(parts: Components, release: Release | None) -> Sequence[str]
     draining = Draining(parts, LogRouter([warnings]), grace_seconds=0.0)
     if release is not None:
         draining.follow(release)
-    await draining.finish(is_hurried=True)
+    hurried = asyncio.Event()
+    hurried.set()
+    await draining.finish(hurried)
     return warnings.taken()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -39,11 +40,28 @@ class Draining:
         if self._destinations is not None:
             self._destinations.follow(release, grace_seconds=self._grace_seconds)
 
-    async def finish(self, *, is_hurried: bool) -> Sequence[Undelivered]:
-        """Deliver what is left, within the grace period; return what could not be delivered."""
+    async def finish(self, hurried: asyncio.Event) -> Sequence[Undelivered]:
+        """Deliver what is left, within the grace period; return what could not be delivered.
+
+        Once `hurried` is set, nothing more is delivered. What is said of drains from now on is
+        printed, and not delivered.
+        """
         if self._destinations is None:
             return ()
-        return await self._destinations.finish(0.0 if is_hurried else self._grace_seconds)
+        self._router.backlog = None
+        finishing = asyncio.ensure_future(self._destinations.finish(self._grace_seconds))
+        hurrying = asyncio.ensure_future(hurried.wait())
+        await asyncio.wait([finishing, hurrying], return_when="FIRST_COMPLETED")
+        hurrying.cancel()
+        if finishing.done():
+            return finishing.result()
+        finishing.cancel()
+        await asyncio.wait([finishing])
+        return await self._destinations.finish(0.0)
+
+    def undelivered(self) -> Sequence[Undelivered]:
+        """Return what is not delivered now; for a signal handler."""
+        return () if self._destinations is None else self._destinations.undelivered()
 
     def _begun(self) -> Destinations:
         from hsup.drains.destinations import Destinations  # only where there are drains

@@ -79,15 +79,6 @@ class _Delivered:
 
     async def finish(self, hurried: asyncio.Event) -> Sequence[str]:
         """Deliver what is left; return what to say if that is not everything."""
-        finishing = asyncio.ensure_future(self._draining.finish(is_hurried=False))
-        hurrying = asyncio.ensure_future(hurried.wait())
-        await asyncio.wait([finishing, hurrying], return_when="FIRST_COMPLETED")
-        hurrying.cancel()
-        if finishing.done():
-            left = finishing.result()
-        else:
-            finishing.cancel()
-            await asyncio.wait([finishing])
-            left = await self._draining.finish(is_hurried=True)
+        left = await self._draining.finish(hurried)
         told = [text for one in left for text in left_over(one)]
         return [*(f"warning: {text}" for text in self._warnings.taken()), *told] if told else ()

@@ -119,6 +119,7 @@ class _Supervision:
         _log_calls(parts.calls, self._router)
         if self._services:
             self._router.remember(request.options.history_lines)
+        self._hurried = asyncio.Event()
         self._draining = Draining(parts, self._router, grace_seconds=plan.grace_seconds)
         plan = plan._replace(follow_drains=self._draining.follow)
         self._supervisor = Supervisor(
@@ -134,7 +135,7 @@ class _Supervision:
     def handle_signals(self) -> None:
         """Handle signals from now on, even while a plugin blocks the event loop."""
         SignalHandlers(
-            stop=self._supervisor.stop,
+            stop=self._stop,
             reload=self._supervisor.reload,
             resize=self._supervisor.resize,
             dump=lambda: self._errors.print(self._diagnostics.text()),
@@ -144,6 +145,12 @@ class _Supervision:
         if self._job_control is not None:
             self._job_control.install()
         tell_of_blocking(self._parts.calls)
+
+    def _stop(self, number: Signals) -> None:
+        """Stop all dynos; called again, end at once, whatever drains have not got yet."""
+        self._supervisor.stop(number)
+        if self._supervisor.is_hurried:
+            self._hurried.set()
 
     def _controlling_jobs(self) -> JobControl | None:
         """Return what pauses the dyno that reads hsup's own input, None without any."""
@@ -181,11 +188,9 @@ class _Supervision:
         """Print all remaining output, unless its reader is stuck."""
         if self._has_left_something:
             kill_descendants()
-        is_hurried = self._supervisor.is_hurried
-        _, undelivered = await asyncio.gather(
-            self._router.close(stuck_seconds=0.1 if is_hurried else _STUCK_SECONDS),
-            self._draining.finish(is_hurried=is_hurried),
-        )
+        undelivered = await self._draining.finish(self._hurried)
+        stuck_seconds = 0.1 if self._supervisor.is_hurried else _STUCK_SECONDS
+        await self._router.close(stuck_seconds=stuck_seconds)
         for one in undelivered:
             for text in left_over(one):
                 self._errors.print(f"hsup: {text}\n")
@@ -208,6 +213,9 @@ class _Supervision:
         if isinstance(self._driver, Adopts) or not has_killed:
             for name in self._supervisor.running():
                 say_at_once(f"left {name} running; start hsup again to adopt or remove it")
+        for one in self._draining.undelivered():
+            for text in left_over(one):
+                say_at_once(text)
         self._exit(128 + number)
 
     def _exit(self, status: int) -> NoReturn:

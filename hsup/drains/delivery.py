@@ -29,6 +29,8 @@ from hsup.output.losses import Loss
 
 #: The longest wait before another try once hsup is to end.
 _LAST_WAIT_SECONDS = 0.5
+#: How soon lines come to a lane that waits for them, unless the reader's disk is slow.
+_LOOK_SECONDS = 0.005
 #: For how long hsup delivers at its end what is kept for the next start all the same.
 _KEPT_WAIT_SECONDS = 2.0
 
@@ -112,6 +114,7 @@ class Delivery:
         self._lanes = [_Lane(self._limits, self) for _ in range(self._limits.lanes)]
         self._running = asyncio.create_task(self._run())
         self._running.add_done_callback(self._note_end)
+        self._ending: asyncio.Task[int] | None = None
 
     async def finish(self) -> None:
         """Return when everything is delivered, or given up; no more lines come.
@@ -119,6 +122,7 @@ class Delivery:
         What is kept for the next start is not waited for, once the destination fails.
         """
         self._is_closing = True
+        self._recovered.set()  # whoever waits tries again now
         if self._lasting is None:
             await self._deliver_rest()
             return
@@ -133,8 +137,11 @@ class Delivery:
 
     async def _deliver_rest(self) -> None:
         while self._reader.pending_bytes or not all(lane.is_idle for lane in self._lanes):
+            if self._running.done():  # a fault of hsup: nothing more will be delivered
+                return
             self._hasten()
             await self._until_something_is_sent()
+        self._note_dropped()
         if not self._losses.is_told:
             self._lanes[0].send_losses()
             await self._lanes[0].idle()
@@ -154,7 +161,12 @@ class Delivery:
         return Kept() if self._lasting is None else self._lasting.kept()
 
     async def close(self) -> int:
-        """End at once; return how many lines were not delivered in all."""
+        """End at once; return how many lines were not delivered in all; may be called again."""
+        if self._ending is None:
+            self._ending = asyncio.create_task(self._close())
+        return await asyncio.shield(self._ending)
+
+    async def _close(self) -> int:
         undelivered = self.undelivered
         for task in self._tasks():
             task.cancel()
@@ -209,6 +221,7 @@ class Delivery:
     def _note_end(self, running: asyncio.Task[None]) -> None:
         """Say that no more lines are delivered, if that is so: only a fault of hsup can end it."""
         if not running.cancelled() and (error := running.exception()) is not None:
+            self._pace.on_slow()  # no dyno waits for it
             text = f"{self.name} gets no more lines: {type(error).__name__}"
             self._say(f"Warning: {text}", LogEvent("warning"))
 
@@ -233,8 +246,8 @@ class Delivery:
 
     async def _until_something_is_sent(self) -> None:
         idle = [asyncio.ensure_future(lane.idle()) for lane in self._lanes if not lane.is_idle]
-        if not idle:  # the lanes get what the reader has
-            await asyncio.sleep(0)
+        if not idle:  # the lanes are about to get what the reader has
+            await asyncio.wait([self._running], timeout=_LOOK_SECONDS)
             return
         await asyncio.wait(idle, return_when="FIRST_COMPLETED")
         for one in idle:
@@ -366,7 +379,7 @@ class _Lane:
         self.sending = None
         if sending.cancelled():
             return
-        sending.result()
+        sending.result()  # a fault of hsup, as `send` raises nothing
         self._underway = 0
         while self._numbers and self._numbers[0] <= through:
             self._numbers.popleft()

@@ -87,8 +87,9 @@ class Destinations:
         self._say = say
         self._metadata: Mapping[str, str] = {}
         self._running: dict[Wanted, Delivery] = {}
-        self._leaving: set[asyncio.Task[None]] = set()
+        self._leaving: dict[Delivery, asyncio.Task[None]] = {}
         self._refused: set[Wanted] = set()
+        self._unusable: set[Drain] = set()
         self._own = tuple(own)
         for one in self._own:
             self._begin(one)
@@ -101,25 +102,31 @@ class Destinations:
         self._metadata = release.variables
         named = (*self._own, *self._of(release))
         for one in [one for one in self._running if one not in named]:
-            leaving = asyncio.create_task(self._leave(self._running.pop(one), grace_seconds))
-            self._leaving.add(leaving)
-            leaving.add_done_callback(self._leaving.discard)
+            delivery = self._running.pop(one)
+            self._leaving[delivery] = asyncio.create_task(self._leave(delivery, grace_seconds))
+        self._refused.intersection_update(named)
         for one in named:
             if one not in self._running and one not in self._refused:
                 self._try(one)
 
     async def finish(self, grace_seconds: float) -> Sequence[Undelivered]:
         """Deliver what is left within that time, and end; return what could not be delivered."""
-        if grace_seconds > 0:
-            finishing = [asyncio.create_task(one.finish()) for one in self._running.values()]
-            everything = {*finishing, *self._leaving}
-            if everything:
+        finishing = [asyncio.create_task(one.finish()) for one in self._running.values()]
+        everything = {*finishing, *self._leaving.values()}
+        try:
+            if everything and grace_seconds > 0:
                 await asyncio.wait(everything, timeout=grace_seconds)
-            for task in everything:
-                task.cancel()
-        ended = [_ended(one) for one in self._running.values()]
-        rest = await asyncio.gather(*ended)
+        finally:
+            await _cancelled(everything)
+        deliveries = (*self._running.values(), *self._leaving)
+        rest = await asyncio.gather(*map(_ended, deliveries))
         return [one for one in rest if one.line_count or one.kept.line_count]
+
+    def undelivered(self) -> Sequence[Undelivered]:
+        """Return how many lines are not delivered now; for a signal handler."""
+        deliveries = (*self._running.values(), *self._leaving)
+        counted = (Undelivered(one.name, one.undelivered, one.kept) for one in deliveries)
+        return [one for one in counted if one.line_count or one.kept.line_count]
 
     def _begin(self, one: Wanted) -> None:
         destination = Destination(one.url, one.token, self._settings, lambda: self._metadata)
@@ -186,6 +193,7 @@ class Destinations:
         named: list[tuple[Drain, str | None]] = [(one, None) for one in release.drains]
         if release.logplex_url and self._settings.logplex_url is None:
             named.append((Drain(release.logplex_url), LOGPLEX))
+        self._unusable.intersection_update(drain for drain, _ in named)
         author = release.author
         is_foreign = author is None or not author.is_trusted
         for drain, kind in named:
@@ -193,18 +201,20 @@ class Destinations:
                 one = wanted(drain.url, kind=kind, token=drain.token)
                 yield one._replace(is_foreign=is_foreign)
             except HsupError as error:
-                self._say(
-                    f"Warning: a drain of the release is not used: {error}", LogEvent("warning")
-                )
+                if drain not in self._unusable:
+                    self._unusable.add(drain)
+                    text = f"Warning: a drain of the release is not used: {error}"
+                    self._say(text, LogEvent("warning"))
 
     async def _leave(self, delivery: Delivery, grace_seconds: float) -> None:
+        """End a delivery, and say what was not delivered; if cancelled, leave that to `finish`."""
         try:
             async with asyncio.timeout(grace_seconds):
                 await delivery.finish()
         except TimeoutError:
             pass
-        finally:
-            ended = await _ended(delivery)
+        ended = await _ended(delivery)
+        del self._leaving[delivery]
         if ended.line_count:
             text = f"Warning: {ended.name} was left with {ended.line_count} lines not delivered"
             self._say(text, LogEvent("warning"))
@@ -231,6 +241,14 @@ def _require_safe(one: Wanted) -> None:
         if name in urls.OF_FILES:
             text = f'drain {url} has the parameter "{name}", which only the user may give'
             raise UsageError(text, hint="name the drain with --drain")
+
+
+async def _cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks, and return when they have ended."""
+    tasks = list(tasks)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _ended(delivery: Delivery) -> Undelivered:

@@ -23,6 +23,8 @@ _SEGMENT_BYTES = 1 << 18
 _SEGMENT_BATCHES = 1 << 10
 #: Dynos wait until a quick reader has read that much.
 _SHORT_BYTES = 1 << 20
+#: What a batch takes besides its lines, about: it counts as if its lines were that much longer.
+_BATCH_BYTES = 80
 _NEWLINE = b"\n"
 
 
@@ -57,11 +59,11 @@ class Segment:
         self.lines.append(batch.lines)
         self._times.append(batch.time)
         self._heads.append(self._head(batch))
-        self.size += len(batch.lines)
+        self.size += len(batch.lines) + _BATCH_BYTES
 
     def _head(self, batch: LogBatch) -> LogBatch:
-        if batch.event is not None:
-            return batch._replace(lines=b"")
+        if (event := batch.event) is not None:
+            return batch._replace(lines=b"", event=event._replace(of=None))  # not to keep releases
         origin = (*batch[1:4], *batch[5:])
         known = self._known.get(origin)
         if known is None:
@@ -128,7 +130,7 @@ class Backlog:
             self.last.after = Segment()
             self.last = self.last.after
         self.last.add(batch)
-        self.total_bytes += len(batch.lines)
+        self.total_bytes += len(batch.lines) + _BATCH_BYTES
         if self.total_bytes > self._alarm:
             self._wake_watchers()
 
@@ -265,6 +267,7 @@ class BacklogReader:
             # Only the last line of a batch may go on in the next one.
             return segment.batch(index, lines[start:end])._replace(is_partial=False)
         self._index, self._offset = index + 1, 0
+        self._read_bytes += _BATCH_BYTES
         return segment.batch(index, lines[start:] if start else lines)
 
     def dropped(self) -> Dropped | None:
@@ -317,5 +320,5 @@ class BacklogReader:
             self._read_bytes += segment.size
             return segment.line_count
         rest = [segment.lines[index][offset:], *segment.lines[index + 1 :]]
-        self._read_bytes += sum(map(len, rest))
+        self._read_bytes += sum(map(len, rest)) + _BATCH_BYTES * len(rest)
         return sum(map(line_count, rest))

@@ -246,7 +246,7 @@ class Calls:
                 finally:
                     await Steps(self, call, items.aclose())
             except BaseException as error:
-                if isinstance(error, GeneratorExit) or _is_cancelled(error):
+                if isinstance(error, GeneratorExit) or is_cancelled(error):
                     raise
                 cause = error.error if isinstance(error, Escaped) else error
                 raise self.failed(call, failure, cause) from cause
@@ -546,7 +546,7 @@ class Steps:
                 thrown = error
 
 
-def _is_cancelled(error: BaseException) -> bool:
+def is_cancelled(error: BaseException) -> bool:
     """Tell whether an error means that the current task was cancelled, not a plugin's own."""
     import asyncio
 

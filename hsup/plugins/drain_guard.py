@@ -6,11 +6,12 @@ secrets of the destination's URL out of messages.
 
 from __future__ import annotations
 
-import asyncio
+from base64 import b64encode
+from urllib.parse import quote, quote_plus, unquote
 
-from hsup.errors import DrainError, HsupError, UsageError
+from hsup.errors import DrainError, DrainRefused, DrainUnreachable, HsupError, UsageError
 from hsup.log_drain import Destination, DrainLimits, DrainURL, LogBlock, LogDrain, LogDrainFactory
-from hsup.plugins.calls import Call, Calls, Escaped, PluginPart, Steps
+from hsup.plugins.calls import Call, Calls, Escaped, PluginPart, Steps, is_cancelled
 from hsup.plugins.contracts import has
 
 #: Shorter parts of a URL are no secrets, and are found in any text.
@@ -38,9 +39,9 @@ class GuardedDrain:
         call = Call(self._part, "deliver lines")
         try:
             await Steps(self._calls, call, self._drain.deliver(block))
-        except (asyncio.CancelledError, KeyboardInterrupt):
-            raise
-        except BaseException as error:  # noqa: BLE001 - each is one of the plugin
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) or is_cancelled(error):
+                raise
             raise self._failed(call, error) from None  # its cause may have the URL
 
     async def close(self) -> None:
@@ -48,23 +49,38 @@ class GuardedDrain:
         call = Call(self._part, "close")
         try:
             await Steps(self._calls, call, self._drain.close())
-        except (asyncio.CancelledError, KeyboardInterrupt):
-            raise
-        except BaseException as error:  # noqa: BLE001 - each is one of the plugin
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) or is_cancelled(error):
+                raise
             self._calls.warn(str(self._failed(call, error)))
 
     def _failed(self, call: Call, error: BaseException) -> DrainError:
+        """Return a DrainError, whatever was raised, whose values are right and tell no secret."""
         if isinstance(error, Escaped):
             error = error.error
         if not isinstance(error, HsupError):
-            text = f"{call.part} failed to {call.what}: {type(error).__name__}: {error}"
+            text = f"{call.part} failed to {call.what}: {type(error).__name__}: {_text(error)}"
             failed = DrainError(without_secrets(text, self._url))
             failed.is_mistake = True
             return failed
+        text = without_secrets(_text(error), self._url)
         if not isinstance(error, DrainError):
-            error = DrainError(str(error))
-        error.args = (without_secrets(error.args[0], self._url),)
-        return error
+            return DrainError(text)
+        kinds = (kind for kind in (DrainRefused, DrainUnreachable) if isinstance(error, kind))
+        taken, seconds = error.taken_lines, error.retry_seconds
+        return next(kinds, DrainError)(
+            text,
+            code=error.code if isinstance(error.code, str) else None,
+            taken_lines=taken if isinstance(taken, int) and taken > 0 else 0,
+            retry_seconds=seconds if isinstance(seconds, int | float) and seconds > 0 else None,
+        )
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - a plugin's exception may do anything
+        return "it does not say why"
 
 
 def create_drain(
@@ -85,7 +101,22 @@ def create_drain(
         text = f"drain {url}: {without_secrets(error.args[0], url)}"
         hint = error.hint and without_secrets(error.hint, url)
         raise kind(text, hint=hint) from None
-    return GuardedDrain(calls, part, drain, url)
+    guarded = GuardedDrain(calls, part, drain, url)
+    if wrong := _wrong_limits(guarded.limits):
+        raise DrainError(f"drain {url}: {part} has limits whose {wrong}")
+    return guarded
+
+
+def _wrong_limits(limits: object) -> str | None:
+    """Return what is wrong with the limits of a drain, None if nothing is."""
+    if not isinstance(limits, DrainLimits):
+        return "type is not DrainLimits"
+    for name in ("lines", "bytes", "lanes"):
+        if not isinstance(getattr(limits, name), int) or getattr(limits, name) < 1:
+            return f"{name} are not 1 or more"
+    if limits.tries is not None and limits.tries < 1:
+        return "tries are neither None nor 1 or more"
+    return None
 
 
 def without_secrets(text: str, url: DrainURL) -> str:
@@ -99,6 +130,10 @@ def without_secrets(text: str, url: DrainURL) -> str:
     parts = {one for one in values if one and len(one) >= _LEAST_SECRET}
     if not url.is_of_this_machine and len(url.path) > _LEAST_SECRET:
         parts.add(url.path)
-    for part in sorted(parts, key=len, reverse=True):
+    written = {form for part in parts for form in (part, quote(part, safe=""), quote_plus(part))}
+    written |= {unquote(part) for part in parts}
+    if url.password is not None:
+        written.add(b64encode(f"{url.user or ''}:{url.password}".encode()).decode())
+    for part in sorted(written, key=len, reverse=True):
         text = text.replace(part, "...")
     return text

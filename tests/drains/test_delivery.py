@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from hsup.api import LogBatch, LogEvent
 from hsup.drains.delivery import Delivery, Kept
@@ -324,3 +325,35 @@ async def test_a_fault_of_a_drain_is_a_failure_whose_text_nobody_sees() -> None:
     assert drain.lines() == b"one\n"
     assert delivered.said[0].endswith(": it failed unexpectedly: ValueError")
     assert await delivered.delivery.close() == 0
+
+
+async def test_what_waits_for_another_try_is_tried_at_once_at_the_end() -> None:
+    error = DrainError("status 429", retry_seconds=3600.0)
+    async with delivering(NOW, 1 << 20, error) as delivered:
+        delivered.add(b"one\n")
+        await delivered.drain.until(lambda drain: drain.tried)
+        await asyncio.sleep(0)
+        await delivered.delivery.finish()
+        assert delivered.drain.lines() == b"one\n"
+
+
+def _has_more_than(count: int, drain: MemoryDrain) -> bool:
+    return len(drain.blocks) > count
+
+
+async def test_a_destination_that_fails_now_and_then_is_not_spoken_of_each_time() -> None:
+    async with delivering() as delivered:
+        for number in range(20):
+            delivered.drain.errors.append(DrainError(f"status {500 + number}", retry_seconds=0.0))
+            delivered.add(b"line\n")
+            await delivered.drain.until(partial(_has_more_than, number))
+        await delivered.delivery.finish()
+        assert len(delivered.said) == 2
+
+
+async def test_a_line_that_does_not_fit_at_all_is_told() -> None:
+    async with delivering(NOW, 1 << 16) as delivered:
+        delivered.add(b"x" * 100_000 + b"\n")
+        await delivered.delivery.finish()
+        (told,) = delivered.drain.batches
+        assert told.lines.startswith(b"Error L10 (output buffer overflow): 1 messages dropped")

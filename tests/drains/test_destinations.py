@@ -175,3 +175,23 @@ async def test_metadata_are_those_of_the_release_that_runs() -> None:
             "HEROKU_RELEASE_VERSION": f"v{release.version}",
             "HEROKU_APP_ID": "1-2",
         }
+
+
+async def test_what_a_drain_that_a_release_has_left_does_not_take_is_counted_at_the_end() -> None:
+    async with destinations() as (all_of_them, kinds):
+        all_of_them.follow(released("https://a.example"), grace_seconds=3600)
+        kinds.made["https https://a.example"].open.clear()
+        kinds.add(b"1\n2\n3\n")
+        await kinds.made["https https://a.example"].until(lambda drain: drain.tried)
+        all_of_them.follow(released(), grace_seconds=3600)
+        for grace_seconds in (0.01, 0.0):
+            undelivered = await all_of_them.finish(grace_seconds)
+            assert undelivered == [Undelivered("drain https://a.example", 3)]
+        assert kinds.made["https https://a.example"].is_closed
+
+
+async def test_an_unusable_drain_of_a_release_is_said_once() -> None:
+    async with destinations() as (all_of_them, kinds):
+        for _ in range(2):
+            all_of_them.follow(released("https://x y"), grace_seconds=5.0)
+        assert len(kinds.said) == 1

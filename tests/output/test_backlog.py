@@ -31,7 +31,7 @@ def test_a_last_line_without_newline_counts(lines: bytes) -> None:
 def test_batches_come_out_as_they_went_in() -> None:
     backlog = Backlog()
     reader = backlog.reader(MANY)
-    event = LogEvent("exited", status=3, of={"un": "hashable"})
+    event = LogEvent("exited", status=3, facts={"un": {"hash": "able"}})
     batches = [
         make_batch(b"one\ntwo\n"),
         make_batch(b"half", time=5, dyno="web.2", is_partial=True),
@@ -76,14 +76,14 @@ def test_each_reader_has_its_own_pace_and_reads_what_came_since() -> None:
 
 def test_a_slow_reader_loses_the_oldest_lines_and_knows_how_many() -> None:
     backlog = Backlog()
-    slow, quick = backlog.reader(1 << 20), backlog.reader(4 << 20)
+    slow, quick = backlog.reader(1 << 20), backlog.reader(8 << 20)
     for number in range(30_000):
         backlog.append(make_batch(b"%099d\n" % number, time=1000 + number))
     dropped = slow.dropped()
     assert dropped is not None
     rest = text(slow)
     assert len(rest) <= 1 << 20
-    assert len(rest) >= (1 << 20) * 3 // 4
+    assert len(rest) >= (1 << 20) // 2  # each batch counts for some 80 bytes more
     assert dropped == Dropped(30_000 - len(rest) // 100, since=1000)
     assert rest.endswith(b"%099d\n" % 29_999)
     assert slow.dropped() is None
@@ -165,13 +165,13 @@ def test_a_line_of_100_bytes_takes_less_than_200_whoever_waits_for_it() -> None:
     finally:
         tracemalloc.stop()
     assert taken / 50_000 < 200
-    assert readers[0].pending_bytes == 50_000 * 100
+    assert readers[0].pending_bytes > 50_000 * 100
     assert sys.getrefcount(backlog) > len(readers)
 
 
 async def test_dynos_wait_for_a_reader_that_is_quick_until_it_has_caught_up() -> None:
     backlog = Backlog()
-    reader = backlog.reader(1000, lambda: True)
+    reader = backlog.reader(1800, lambda: True)
     for _ in range(6):
         assert not backlog.is_full
         backlog.append(make_batch(b"x" * 99 + b"\n"))
@@ -182,7 +182,7 @@ async def test_dynos_wait_for_a_reader_that_is_quick_until_it_has_caught_up() ->
     while backlog.is_full:
         assert reader.next(100) is not None
     await waiting
-    assert 0 < reader.pending_bytes < 500
+    assert 0 < reader.pending_bytes < 900
     assert reader.dropped() is None
 
 

@@ -78,7 +78,8 @@ class Components:
         factory = self.source_factory(name)
         if self.settings.follows_drains and not factory.follows_drains:
             called = self.options.called("follow_drains")
-            _warn(f'{called}: source "{name}" has no log drains of its own')
+            text = f'source "{name}" cannot ask a platform for log drains'
+            _warn(f"{called} has no effect: {text}")
         return name, factory.create(self.settings)
 
     def passing(self, driver: Driver, *, relayed: bool = False) -> Passing:

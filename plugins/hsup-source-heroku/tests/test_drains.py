@@ -36,7 +36,8 @@ def urls(source: Followed) -> list[str]:
 
 def a_minute_later(source: Followed) -> tuple[str, ...]:
     """Ask for what is due within a bit more than a minute; return the warnings."""
-    end, warnings = source.now + 70, ()
+    warnings: tuple[str, ...] = ()
+    end = source.now + 70
     while source.now < end:
         warnings += source.tick().warnings
     return warnings

@@ -408,6 +408,21 @@ def test_a_one_off_dyno_has_them_too(hsup: Hsup, shop: App, api: PlatformApi) ->
         assert receiver.invalid == []
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("check",), ("doctor",), ("start", "--oneshot", "-v", "--log-format", "json", "web=1")],
+    ids=lambda words: words[0],
+)
+def test_their_urls_are_shown_nowhere(hsup: Hsup, shop: App, words: tuple[str, ...]) -> None:
+    shop.release(processes={"web": "echo hello"})
+    with HttpReceiver() as receiver:
+        shop.add_drain(f"{receiver.url}/s3cret?a=s3cret".replace("//", "//s3cret:s3cret@"))
+        done = hsup.call(*words, env={"HSUP_FOLLOW_DRAINS": "1"})
+        assert bool(receiver.requests) == (words[0] == "start")
+    assert done.text + done.message
+    assert "s3cret" not in done.text + done.message
+
+
 @pytest.mark.parametrize("words", [("run", "echo one"), ("start", "--oneshot")])
 def test_a_source_without_drains_is_told_once(hsup: Hsup, words: tuple[str, ...]) -> None:
     hsup.procfile(web="echo one")

@@ -156,7 +156,8 @@ class HerokuSource:
             return fetched
         scaled = self._ask(FORMATION, self._scaled)
         drained = self._drained() if scaled.failure is None else scaled
-        return drained._replace(failure=scaled.failure)
+        warnings = (*fetched.warnings, *drained.warnings)
+        return fetched._replace(release=drained.release, failure=scaled.failure, warnings=warnings)
 
     def _ask(self, thing: str, ask: Callable[[], Fetched]) -> Fetched:
         """Return an answer, or the last known release after a failure."""

@@ -106,6 +106,19 @@ def test_whoever_reloads_gets_them_at_once(api: PlatformApi, source: Followed, s
     assert len(asked(api)) == 2
 
 
+def test_whoever_reloads_gets_a_faulty_release_rejected_too(source: Followed, shop: App) -> None:
+    source.fetch()
+    shop.add_drain("file:/tmp/x")
+    shop.release(config={"A": "a\0b"})
+    shop.add_drain(SYSLOG)
+    fetched = source.fetch()
+    assert fetched.rejected is not None
+    assert fetched.release is not None
+    assert fetched.release.version == 1
+    assert {one.url for one in fetched.release.drains} == {LOGS, SYSLOG}
+    assert len(fetched.warnings) == 1
+
+
 @pytest.mark.parametrize("status", [401, 403, 404, 429, 500])
 def test_a_failure_keeps_what_is_known_and_is_told_once(
     api: PlatformApi, source: Followed, shop: App, status: int

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import pytest
 
 from ftest.program import STACK, Hsup, eventually
+from hsup_log_drain.testing import HttpReceiver
 from hsup_source_heroku.testing import App, PlatformApi
 
 #: As quick as a test wants it.
@@ -362,3 +363,73 @@ def test_releases_are_listed(hsup: Hsup, shop: App) -> None:
     wrong = hsup.call("releases", "-a", "other")
     assert wrong.status == 1
     assert "check the name in --app" in wrong.message
+
+
+def dyno_lines(receiver: HttpReceiver, token: str) -> list[bytes]:
+    """Return what dynos wrote and a receiver has taken with a token."""
+    ours = [one for one in receiver.requests if one.headers["logplex-drain-token"] == token]
+    return [frame.message for one in ours for frame in one.frames if frame.app == "app"]
+
+
+def test_drains_of_the_application_are_followed_if_the_user_asks_for_it(
+    hsup: Hsup, shop: App
+) -> None:
+    shop.release(processes={"web": "echo first; while sleep 0.1; do echo tick; done"})
+    with HttpReceiver() as one, HttpReceiver() as other:
+        first = shop.add_drain(f"{one.url}/s3cret")
+        running = hsup.start("--follow-drains")
+        one.wait_until(lambda: b"first\n" in dyno_lines(one, first.token))
+        second = shop.add_drain(f"{other.url}/s3cret")
+        other.wait_until(lambda: b"tick\n" in dyno_lines(other, second.token))
+        shop.drains.remove(first)
+        assert eventually(lambda: one.open_connections == 0)
+        taken = len(one.requests)
+        before = len(other.requests)
+        other.wait_for_requests(before + 3)
+        assert len(one.requests) == taken
+        assert running.stop() == 0
+        assert one.invalid == other.invalid == []
+    assert running.count("first$") == 1
+    assert running.count("Release v1 created$") == 1
+    assert running.count("Scaled to") == 0
+    assert "s3cret" not in running.out + running.err
+
+
+def test_a_one_off_dyno_has_them_too(hsup: Hsup, shop: App, api: PlatformApi) -> None:
+    shop.release(processes={"web": "true"})
+    with HttpReceiver() as receiver:
+        drain = shop.add_drain(receiver.url)
+        assert hsup.call("run", "echo one").text == "one\n"
+        assert not [one for one in api.requests if one.path.endswith("/log-drains")]
+        assert receiver.requests == []
+        done = hsup.call("run", "echo two", env={"HSUP_FOLLOW_DRAINS": "1"})
+        assert (done.status, done.text) == (0, "two\n")
+        assert dyno_lines(receiver, drain.token) == [b"two\n"]
+        assert receiver.invalid == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("check",), ("doctor",), ("start", "--oneshot", "-v", "--log-format", "json", "web=1")],
+    ids=lambda words: words[0],
+)
+def test_their_urls_are_shown_nowhere(hsup: Hsup, shop: App, words: tuple[str, ...]) -> None:
+    shop.release(processes={"web": "echo hello"})
+    with HttpReceiver() as receiver:
+        shop.add_drain(f"{receiver.url}/s3cret?a=s3cret".replace("//", "//s3cret:s3cret@"))
+        done = hsup.call(*words, env={"HSUP_FOLLOW_DRAINS": "1"})
+        assert bool(receiver.requests) == (words[0] == "start")
+    assert done.text + done.message
+    assert "s3cret" not in done.text + done.message
+
+
+@pytest.mark.parametrize("words", [("run", "echo one"), ("start", "--oneshot")])
+def test_a_source_without_drains_is_told_once(hsup: Hsup, words: tuple[str, ...]) -> None:
+    hsup.procfile(web="echo one")
+    done = hsup.call(*words, env={"HSUP_FOLLOW_DRAINS": "1"})
+    assert done.status == 0
+    (told,) = [line for line in done.message.splitlines() if "FOLLOW_DRAINS" in line]
+    assert told == (
+        "hsup: warning: HSUP_FOLLOW_DRAINS has no effect: "
+        'source "procfile" cannot ask a platform for log drains'
+    )

@@ -116,6 +116,7 @@ def test_an_observer_that_raises_disturbs_nothing_and_is_named(
         (("start", "--logplex-url", "https://x"), {}, "hsup-log-drain"),
         (("start",), {"HSUP_LOGPLEX_URL": "https://x"}, "hsup-log-drain"),
         (("start",), {"HSUP_DRAIN": "https://x syslog://y"}, "hsup-log-drain"),
+        (("start",), {"HSUP_FOLLOW_DRAINS": "1"}, "hsup-log-drain"),
     ],
 )
 def test_an_option_whose_plugin_is_missing_names_the_package(

@@ -34,7 +34,8 @@ class Settings(NamedTuple):
     directory, unless the user named another one; with `has_root`, it is looked for nowhere
     else. `procfile` and `env_files` are absolute paths of files that the user named, and
     `expands_env` tells whether references in env files are replaced. With `has_port`, the user
-    chose the dynos' ports, and a release's PORT does not count. Paths are text: importing
+    chose the dynos' ports, and a release's PORT does not count. With `follows_drains`, releases
+    are to have the application's own log drains: see `FollowsDrains`. Paths are text: importing
     pathlib would take a twentieth of the time of `hsup run`.
     """
 
@@ -48,6 +49,7 @@ class Settings(NamedTuple):
     expands_env: bool = False
     has_root: bool = False
     has_port: bool = False
+    follows_drains: bool = False
 
 
 class OutputPipes(Protocol):
@@ -389,6 +391,17 @@ class FollowsFormation(Protocol):
     """
 
     follows_formation: bool
+
+
+@runtime_checkable
+class FollowsDrains(Protocol):
+    """The ability of a source factory: its sources know the application's own log drains.
+
+    With `Settings.follows_drains`, these are the drains of its releases. hsup warns a user who asks
+    for them if the source has not got this ability.
+    """
+
+    follows_drains: bool
 
 
 @runtime_checkable

@@ -75,7 +75,12 @@ class Components:
     def source(self) -> tuple[str, Source]:
         """Create the chosen source, else the one with the strongest claim; return its name too."""
         name = self.source_name()
-        return name, self.source_factory(name).create(self.settings)
+        factory = self.source_factory(name)
+        if self.settings.follows_drains and not factory.follows_drains:
+            called = self.options.called("follow_drains")
+            text = f'source "{name}" cannot ask a platform for log drains'
+            _warn(f"{called} has no effect: {text}")
+        return name, factory.create(self.settings)
 
     def passing(self, driver: Driver, *, relayed: bool = False) -> Passing:
         """Return what dynos get of the caller's environment; see `Passing`."""
@@ -265,6 +270,9 @@ class Components:
         if self.settings.logplex_url:
             with self.options.naming("logplex_url"):
                 self.plugins.log_drains.choose("logplex")
+        if self.settings.follows_drains:
+            with self.options.naming("follow_drains"):
+                self.plugins.log_drains.choose("https")
 
 
 def print_warnings() -> None:

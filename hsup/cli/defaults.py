@@ -41,6 +41,7 @@ VARIABLES = frozenset(
         "HSUP_CONTROL_SOCKET",
         "HSUP_LOGPLEX_URL",
         "HSUP_DRAIN",
+        "HSUP_FOLLOW_DRAINS",
         "HSUP_BIND",
         "HSUP_SIZE",
         "HSUP_DYNO_METADATA",

@@ -300,6 +300,7 @@ class Options:
             app=self._given.get("app"),
             control_socket=self._given.get("control_socket"),
             logplex_url=self._given.get("logplex_url"),
+            follows_drains=bool(self._given.get("follow_drains")),
         )
 
     @property

@@ -22,7 +22,9 @@ from hsup.yaml_reader import InvalidYaml, load
 #: What options name whose values are paths, from the directory of the file.
 _PATHS = {"root": "directory", "procfile": "file"}
 #: What lets dynos out of their containers, or others in: the author of the code has no say in it.
-_OF_USER = frozenset({"binds", "pass_env", "control_socket", "drains", "logplex_url"})
+_OF_USER = frozenset(
+    {"binds", "pass_env", "control_socket", "drains", "follow_drains", "logplex_url"}
+)
 #: What foreman calls what hsup has another name for (man 1 foreman).
 _OF_FOREMAN = {"timeout": "grace", "timestamp": "timestamps"}
 _MEANINGLESS = frozenset({"color"})

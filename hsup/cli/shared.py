@@ -284,6 +284,14 @@ SHARED_OPTIONS = (
         "hsup-log-drain); can be repeated.",
     ),
     _Shared(
+        "--follow-drains/--no-follow-drains",
+        variable="HSUP_FOLLOW_DRAINS",
+        default=None,
+        expected=ON_OR_OFF,
+        help="Deliver log lines to the application's own drains on Heroku, too (needs "
+        "hsup-log-drain).",
+    ),
+    _Shared(
         "--bind",
         "binds",
         variable="HSUP_BIND",

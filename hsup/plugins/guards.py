@@ -288,13 +288,14 @@ class GuardedSource:
 
 
 class GuardedSourceFactory:
-    """A source factory of a plugin; `follows_formation` is the ability of that name."""
+    """A source factory of a plugin; its abilities are `follows_formation` and `follows_drains`."""
 
     def __init__(self, calls: Calls, part: PluginPart, factory: SourceFactory) -> None:
         self._calls = calls
         self._part = part
         self.remedy = factory.remedy
         self.follows_formation = bool(getattr(factory, "follows_formation", False))
+        self.follows_drains = bool(getattr(factory, "follows_drains", False))
 
         def create(settings: Settings) -> Source:
             return factory.create(settings)

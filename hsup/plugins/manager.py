@@ -278,7 +278,8 @@ def _is_source_factory(value: object) -> bool:
     try:
         has_remedy = isinstance(getattr(value, "remedy", None), str)
         methods = [getattr(value, one, None) for one in ("applies", "create", "check")]
-        getattr(value, "follows_formation", None)
+        for ability in ("follows_formation", "follows_drains"):
+            getattr(value, ability, None)
     except (Exception, SystemExit):
         return False
     return has_remedy and all(map(callable, methods))

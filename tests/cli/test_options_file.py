@@ -207,6 +207,7 @@ def test_an_empty_file_says_nothing(file: Path) -> None:
         ('control-socket = "x"\n', "; use --control-socket or HSUP_CONTROL_SOCKET"),
         ('drain = "https://s3cret@x"\n', "; use --drain or HSUP_DRAIN"),
         ('drain = ["https://x"]\n', "; use --drain or HSUP_DRAIN"),
+        ("follow-drains = true\n", "; use --follow-drains or HSUP_FOLLOW_DRAINS"),
         ('logplex-url = "x"\n', "; use --logplex-url or HSUP_LOGPLEX_URL"),
         ("port = \n", "line 1, column 8: Invalid value; write lines such as port = 5000"),
     ],

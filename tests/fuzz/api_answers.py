@@ -26,6 +26,7 @@ from tests.fuzz.harness import fuzz, instrumented
 with instrumented("hsup_source_heroku", "hsup.validation"):
     from hsup_source_heroku.budget import Budget
     from hsup_source_heroku.client import Client
+    from hsup_source_heroku.drains import AppDrains
     from hsup_source_heroku.release_cache import ReleaseCache
     from hsup_source_heroku.releases import _fields, _lines
     from hsup_source_heroku.snapshot import Reader
@@ -46,6 +47,7 @@ PATHS = {
     "sizes": re.compile(r"^/dyno-sizes$"),
     "app": re.compile(r"^/apps/[^/]*$"),
     "feature": re.compile(r"/features/"),
+    "drains": re.compile(r"/log-drains$"),
 }
 NAMES = tuple(PATHS)
 
@@ -65,6 +67,7 @@ def good_answers(has_image: bool) -> dict[str, bytes]:
     else:
         app.release(config={"A": "two\nlines"}, processes=part, archive=tiny_archive())
     app.resize("web", "dyno-2c-1gb")
+    app.add_drain("https://logs.example/in", "logs")
     release = app.releases[0]
     paths = {
         "config": f"/apps/shop/releases/{release.id}/config-vars",
@@ -73,6 +76,7 @@ def good_answers(has_image: bool) -> dict[str, bytes]:
         "sizes": "/dyno-sizes",
         "app": "/apps/shop",
         "feature": "/apps/shop/features/log-runtime-metrics",
+        "drains": "/apps/shop/log-drains",
     }
     if release.slug:
         paths["slug"] = f"/apps/shop/slugs/{release.slug.id}"
@@ -142,7 +146,13 @@ class World:
         environ = {"HSUP_HEROKU_DIR": os.path.join(self.directory, "state")}
         kept = ReleaseCache(environ, client.url, "shop", url_of)
         source = HerokuSource(
-            reader, client, kept, seconds=10.0, sleep=asyncio.sleep, clock=lambda: 0.0
+            reader,
+            client,
+            kept,
+            drains=AppDrains(client, "shop", kept),
+            seconds=10.0,
+            sleep=asyncio.sleep,
+            clock=lambda: 0.0,
         )
         for _ in range(2):
             with suppress(SourceError, InvalidRelease, DriverError):

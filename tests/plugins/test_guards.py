@@ -391,6 +391,15 @@ class TestSourceFactory:
         assert self.factory(calls, **flag).follows_formation == follows
         assert not self.factory(calls, follows_formation=False).follows_formation
 
+    @pytest.mark.parametrize(
+        ("flag", "follows"),
+        [({}, False), ({"follows_drains": False}, False), ({"follows_drains": True}, True)],
+    )
+    def test_drains_are_followed_where_the_flag_is_set(
+        self, calls: Calls, flag: dict[str, bool], follows: bool
+    ) -> None:
+        assert self.factory(calls, **flag).follows_drains == follows
+
     @pytest.mark.parametrize("method", ["applies", "create", "check"])
     def test_what_it_raises_names_the_source(
         self, calls: Calls, settings: Settings, method: str

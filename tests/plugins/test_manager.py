@@ -220,7 +220,7 @@ def test_a_mapping_of_other_names_is_reported_and_the_rest_works(
     assert re.search(r"the name of a .* is not a string: (3|None)$|ValueError\('a slip'\)", fault)
 
 
-@pytest.mark.parametrize("name", ["remedy", "applies", "follows_formation"])
+@pytest.mark.parametrize("name", ["remedy", "applies", "follows_formation", "follows_drains"])
 def test_a_source_factory_that_raises_is_reported(install: Installer, name: str) -> None:
     factory = (
         "class Factory:\n"

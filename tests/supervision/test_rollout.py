@@ -10,7 +10,7 @@ from hsup.api import Fetched
 from hsup.archives.errors import ChecksumError
 from hsup.errors import DriverError, InvalidRelease, UsageError
 from hsup.events import ReleaseReceived, ReleaseRejected, Scale
-from hsup.model import Author, Release
+from hsup.model import Author, Drain, Release
 from hsup.supervision.formation import ScaleRequest
 from hsup.testing import EventRecorder, MemoryDriver, MemorySink, MemorySource, make_release
 from tests.conftest import TurnUntil
@@ -120,6 +120,37 @@ async def test_the_drains_of_a_release_are_followed_before_its_dynos_run(
     await end(supervisor, running)
     assert set(followed) == {("https://t:s@logs.example", 0)}
     assert not any("logs.example" in line for line in sink.said())
+
+
+async def test_a_change_of_drains_alone_is_followed_and_causes_nothing_else(
+    supervise: Supervise, source: MemorySource, driver: MemoryDriver, sink: MemorySink
+) -> None:
+    followed: list[tuple[Drain, ...]] = []
+    changed = asyncio.Event()
+    release = source.release(web=2)
+
+    def follow(release: Release) -> None:
+        followed.append(release.drains)
+        if release.drains:
+            changed.set()
+
+    supervisor, running = supervise(follow_drains=follow)
+    await driver.dyno("web.2")
+    await sink.until(lambda one: "State changed from starting to up" in one.said("web.2"))
+    before = sink.said()
+    drain = Drain("https://s3cret@logs.example", "d.1")
+    source.give(Fetched(release=release._replace(drains=(drain,))))
+    await asyncio.wait_for(changed.wait(), 60)
+    source.give(Fetched(release=release._replace(version=2, drains=(drain,))))
+    await sink.until(lambda one: "Release v2 created" in one.said("api"))
+    new = sink.said()[len(before) :]
+    await end(supervisor, running)
+    assert (followed[0], followed[-1]) == ((), (drain,))
+    assert new == ["Release v2 created"]
+    assert {name: len(dynos) for name, dynos in driver.started.items() if dynos} == {
+        "web.1": 1,
+        "web.2": 1,
+    }
 
 
 async def test_an_unknown_type_ends_hsup_at_its_start(

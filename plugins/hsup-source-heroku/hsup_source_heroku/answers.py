@@ -21,6 +21,9 @@ _MOST_DYNOS = 10_000
 #: UUIDs on the platform. They become parts of the paths of requests, and names of files.
 _Id = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9_-]{1,128}\Z")]
 
+#: `d.` and a UUID on the platform. They become headers, and words of syslog.
+_Token = Annotated[str, msgspec.Meta(pattern=r"\A[!-~]{1,255}\Z")]
+
 
 class Named(msgspec.Struct, frozen=True):
     """A reference by name."""
@@ -138,6 +141,14 @@ class FeatureAnswer(msgspec.Struct, frozen=True):
     """`GET /apps/{app}/features/{name}`."""
 
     enabled: bool
+
+
+class DrainAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An element of `GET /apps/{app}/log-drains`; without a URL, only its add-on knows it."""
+
+    url: str | None = None
+    token: _Token | None = None
+    addon: Named | None = None
 
 
 class SizeAnswer(msgspec.Struct, frozen=True):

@@ -22,7 +22,7 @@ class HerokuSourceFactory:
     """Makes the source for an application on Heroku, with a key to it."""
 
     remedy = f"set {TOKENS[0]} and --app for an application on Heroku"
-    follows_formation = True
+    follows_formation = follows_drains = True
 
     def applies(self, settings: Settings) -> Claim:
         """Return `Claim.PLATFORM` with HEROKU_ACCESS_TOKEN, or another variable and an application.

@@ -2,6 +2,7 @@
 
 /var/lib/hsup/heroku/HOST/APP/newest.json      the snapshot that was fetched last, with its config
 /var/lib/hsup/heroku/HOST/APP/running.json     the snapshot that was accepted last
+/var/lib/hsup/heroku/HOST/APP/drains.json      its log drains, if they are followed
 /var/lib/hsup/heroku/HOST/APP/slugs/ID.tgz     the archives of their slugs, and of an earlier one
 
 /var/lib/hsup/heroku/HOST/APP/slugs/ID.tgz.part/    an unfinished download
@@ -16,6 +17,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TypeVar
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -28,10 +30,13 @@ from hsup.errors import SourceError
 from hsup.locks import lock_or_make, unlock
 from hsup.model import Release
 from hsup_source_heroku import STATE_DIR, convert
+from hsup_source_heroku.answers import DrainAnswer
 from hsup_source_heroku.archive import Archives
 from hsup_source_heroku.snapshot import Snapshot
 
 logger = logging.getLogger(__name__)
+
+_Kept = TypeVar("_Kept")
 
 
 class ReleaseCache:
@@ -48,6 +53,7 @@ class ReleaseCache:
         self.directory = os.path.join(base, host, quote(app, safe=""))
         self._newest = os.path.join(self.directory, "newest.json")
         self._running = os.path.join(self.directory, "running.json")
+        self._drains = os.path.join(self.directory, "drains.json")
         self._slugs = os.path.join(self.directory, "slugs")
         self.accepted: Snapshot | None = None
         self._archives = Archives(self._slugs, url_of, read_limits(environ))
@@ -100,31 +106,41 @@ class ReleaseCache:
             if snapshot != running and not (running and running.is_newer_than(snapshot)):
                 _write(self._running, snapshot)
 
+    def drains(self) -> tuple[DrainAnswer, ...]:
+        """Return the log drains that were kept last."""
+        return self._read(self._drains, tuple[DrainAnswer, ...]) or ()
+
+    def keep_drains(self, drains: tuple[DrainAnswer, ...]) -> None:
+        """Keep the log drains. Raises SourceError."""
+        with self._locked():
+            _write(self._drains, drains)
+
     def release(self, snapshot: Snapshot) -> Release:
         """Return the release of a snapshot."""
         archived = snapshot.archived
         return convert.release(snapshot, self._archives.path(archived) if archived else "")
 
     def _load(self, path: str) -> Snapshot | None:
-        try:
-            with open(path, "rb") as file:
-                snapshot = msgspec.json.decode(file.read(), type=Snapshot)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except UnicodeDecodeError:  # the error contains the text, with its secrets
-            logger.warning("cannot read %s, ignoring it: it is not UTF-8", path)
-            return None
-        except OSError as error:
-            logger.warning("cannot read %s, ignoring it: %s", path, error.strerror)
-            return None
-        except (msgspec.DecodeError, RecursionError) as error:
-            logger.warning("cannot read %s, ignoring it: %s", path, error)
-            return None
-        archived = snapshot.archived
+        snapshot = self._read(path, Snapshot)
+        archived = snapshot and snapshot.archived
         if archived and not os.path.exists(self._archives.path(archived)):
             logger.warning("ignoring %s: its slug is missing", path)
             return None
         return snapshot
+
+    def _read(self, path: str, shape: type[_Kept]) -> _Kept | None:
+        try:
+            with open(path, "rb") as file:
+                return msgspec.json.decode(file.read(), type=shape)
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except UnicodeDecodeError:  # the error contains the text, with its secrets
+            logger.warning("cannot read %s, ignoring it: it is not UTF-8", path)
+        except OSError as error:
+            logger.warning("cannot read %s, ignoring it: %s", path, error.strerror)
+        except (msgspec.DecodeError, RecursionError) as error:
+            logger.warning("cannot read %s, ignoring it: %s", path, error)
+        return None
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -149,6 +165,6 @@ class ReleaseCache:
             raise SourceError(text, hint=hint) from error
 
 
-def _write(path: str, snapshot: Snapshot) -> None:
-    """Write a snapshot; the caller has the lock, so the temporary name need not be unique."""
-    write_durably(path, msgspec.json.encode(snapshot), work=f"{path}{UNFINISHED}")
+def _write(path: str, kept: object) -> None:
+    """Write a file; the caller has the lock, so the temporary name need not be unique."""
+    write_durably(path, msgspec.json.encode(kept), work=f"{path}{UNFINISHED}")

@@ -19,8 +19,9 @@ from hsup.validation import release_faults
 from hsup_source_heroku import CADENCE, cadence, convert
 from hsup_source_heroku.client import Client
 from hsup_source_heroku.connect import connect
+from hsup_source_heroku.drains import AppDrains
 from hsup_source_heroku.errors import ApiError, Unauthorized
-from hsup_source_heroku.poll_schedule import FORMATION, RELEASES, PollSchedule
+from hsup_source_heroku.poll_schedule import DRAINS, FORMATION, RELEASES, PollSchedule
 from hsup_source_heroku.release_cache import ReleaseCache
 from hsup_source_heroku.snapshot import Reader, Snapshot
 
@@ -39,15 +40,18 @@ def create(
     app, client = connect(settings, clock)
     reader = Reader(client, app)
     kept = ReleaseCache(settings.environ, client.url, app, reader.archive_url)
+    drains = AppDrains(client, app, kept) if settings.follows_drains else None
     seconds = _read_cadence(settings.environ)
-    return HerokuSource(reader, client, kept, seconds=seconds, sleep=sleep, clock=clock)
+    return HerokuSource(
+        reader, client, kept, drains=drains, seconds=seconds, sleep=sleep, clock=clock
+    )
 
 
 class HerokuSource:
-    """The source for the releases of one application, and its formation.
+    """The source for the releases of one application, its formation, and `drains` if asked for.
 
-    Each of the two is asked for once in `seconds`, in turns. If it has not changed, the answer is
-    an empty one with status 304.
+    Each of the first two is asked for once in `seconds`, in turns. If it has not changed, the
+    answer is an empty one with status 304.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class HerokuSource:
         client: Client,
         kept: ReleaseCache,
         *,
+        drains: AppDrains | None = None,
         seconds: float,
         sleep: Callable[[float], Awaitable[None]],
         clock: Callable[[], float],
@@ -63,10 +68,11 @@ class HerokuSource:
         self._reader = reader
         self._client = client
         self._kept = kept
+        self._drains = drains
         self._seconds = seconds
         self._sleep = sleep
         self._clock = clock
-        self._schedule = PollSchedule(seconds, clock())
+        self._schedule = PollSchedule(seconds, clock(), follows_drains=drains is not None)
         self._snapshot: Snapshot | None = None
         self._adopted: tuple[Snapshot, ...] = ()  # whose slugs may be fetched, newest last
         self._faulty: str | None = None  # the id of a release that cannot be run
@@ -134,22 +140,24 @@ class HerokuSource:
 
     def _ask_for_one(self) -> Fetched:
         """Ask for what is due first, and for a release if none is known."""
-        if self._snapshot is not None and self._schedule.next() == FORMATION:
-            return self._ask(FORMATION, self._scaled)
+        if self._snapshot is not None and (thing := self._schedule.next()) != RELEASES:
+            return self._ask(FORMATION, self._scaled) if thing == FORMATION else self._drained()
         try:
             return self._ask(RELEASES, self._newest)
         finally:
             if self._snapshot is None:
-                self._schedule.skip_formation()
+                self._schedule.skip_others()
 
     def _ask_for_all(self) -> Fetched:
-        """Ask for release and formation, whatever is due; try a faulty release again."""
+        """Ask for everything, whatever is due; try a faulty release again."""
         self._faulty, known = None, self._snapshot
         fetched = self._ask(RELEASES, self._newest)
         if self._schedule.has_trouble or known is None or self._snapshot is not known:
             return fetched
         scaled = self._ask(FORMATION, self._scaled)
-        return fetched._replace(release=scaled.release, failure=scaled.failure)
+        drained = self._drained() if scaled.failure is None else scaled
+        warnings = (*fetched.warnings, *drained.warnings)
+        return fetched._replace(release=drained.release, failure=scaled.failure, warnings=warnings)
 
     def _ask(self, thing: str, ask: Callable[[], Fetched]) -> Fetched:
         """Return an answer, or the last known release after a failure."""
@@ -175,7 +183,9 @@ class HerokuSource:
             return self._same()._replace(remedy=remedy)
         if newest.id == self._faulty or (known and known.has_seen(newest)):
             return self._same()
-        return self._adopt(self._reader.take(newest))
+        snapshot = self._reader.take(newest)
+        warnings = self._drained().warnings
+        return self._adopt(snapshot)._replace(warnings=warnings)
 
     def _same(self) -> Fetched:
         return Fetched(self._release(self._snapshot))
@@ -193,6 +203,20 @@ class HerokuSource:
         except SourceError as error:  # the dynos are scaled nevertheless
             return self._same()._replace(warnings=(str(error),))
         return self._same()
+
+    def _drained(self) -> Fetched:
+        """Return the known release with the current drains; of failures, warn of the first."""
+        if self._drains is None:
+            return self._same()
+        asked_at, had_failed = self._clock(), self._schedule.has_failed(DRAINS)
+        try:
+            warnings = tuple(self._drains.ask())
+        except ApiError as error:
+            self._schedule.failed(DRAINS, error, self._clock(), random.random())
+            text = f"cannot read the application's log drains, keeping the known ones: {error}"
+            return self._same()._replace(warnings=() if had_failed else (text,))
+        self._schedule.answered(DRAINS, asked_at, self._client.remaining)
+        return self._same()._replace(warnings=warnings)
 
     def _adopt(self, snapshot: Snapshot) -> Fetched:
         """Make a snapshot the known release, or reject it if it is faulty."""
@@ -231,7 +255,10 @@ class HerokuSource:
         return release.differs_in_scale_only(ours)
 
     def _release(self, snapshot: Snapshot | None) -> Release | None:
-        return None if snapshot is None else self._kept.release(snapshot)
+        if snapshot is None:
+            return None
+        release = self._kept.release(snapshot)
+        return release if self._drains is None else release._replace(drains=self._drains.known)
 
 
 def _rejected(snapshot: Snapshot, error: SlugError) -> InvalidRelease:

@@ -35,8 +35,13 @@ def environ(api: PlatformApi, tmp_path: Path) -> dict[str, str]:
 def make_source(environ: Mapping[str, str], tmp_path: Path) -> Iterator[MakeSource]:
     made = []
 
-    def make(**changed: str) -> Followed:
-        settings = Settings(directory=str(tmp_path), environ={**environ, **changed}, app="shop")
+    def make(*, follows_drains: bool = False, **changed: str) -> Followed:
+        settings = Settings(
+            directory=str(tmp_path),
+            environ={**environ, **changed},
+            app="shop",
+            follows_drains=follows_drains,
+        )
         made.append(Followed(settings))
         return made[-1]
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hsup_source_heroku import cadence
 from hsup_source_heroku.budget import Budget
 from hsup_source_heroku.errors import ApiError, RateLimited, Unauthorized
-from hsup_source_heroku.poll_schedule import FORMATION, PollSchedule
+from hsup_source_heroku.poll_schedule import DRAINS, FORMATION, RELEASES, PollSchedule
 
 CHANCES = st.floats(0, 1)
 FAILURES = st.integers(1, 10_000)
@@ -73,6 +73,24 @@ def test_a_thing_that_fails_waits_longer_and_the_other_is_asked_for(
             assert turns.wait_seconds(now) >= shortest
         else:
             assert turns.next() == FORMATION or turns.wait_seconds(now) >= shortest
+
+
+def test_drains_are_asked_for_a_sixth_as_often_within_the_budget() -> None:
+    turns, now, budget = PollSchedule(10, 0, follows_drains=True), 0.0, Budget()
+    asked = dict.fromkeys((RELEASES, FORMATION, DRAINS), 0)
+    while (now := now + turns.wait_seconds(now)) <= 3600:
+        assert budget.wait_seconds(now) == 0
+        budget.spend(now)
+        asked[turns.next()] += 1
+        turns.answered(turns.next(), now, 4000)
+    assert asked == {RELEASES: 360, FORMATION: 360, DRAINS: 60}
+
+
+def test_with_little_left_drains_are_asked_for_as_rarely_as_releases() -> None:
+    turns = PollSchedule(10, 0, follows_drains=True)
+    for thing in (RELEASES, FORMATION, DRAINS):
+        turns.answered(thing, 0, 0)
+    assert turns.wait_seconds(0) == 300
 
 
 @given(st.lists(st.floats(0, 60), max_size=300), st.integers(1, 20))

@@ -51,6 +51,15 @@ class Image:
     digest: str
 
 
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """A log drain, which `addon` has made if it is the name of one."""
+
+    url: str
+    token: str
+    addon: str | None = None
+
+
 @dataclass
 class Release:
     """A release; its `status` may be changed at any time."""
@@ -75,6 +84,7 @@ class App:
         self.has_checksums = True
         self.releases: list[Release] = []
         self.features: set[str] = set()
+        self.drains: list[Drain] = []
         self._lock = lock
         self._quantities = {"web": 1}
         self._sizes: dict[str, str] = {}
@@ -140,6 +150,13 @@ class App:
         """Change the dyno size of a process type, without a release."""
         with self._lock:
             self._sizes[process_type] = size
+
+    def add_drain(self, url: str, addon: str | None = None) -> Drain:
+        """Add a log drain; it can be taken from `drains` again."""
+        with self._lock:
+            drain = Drain(url, f"d.{identifier(self.id, 'drain', url)}", addon)
+            self.drains.append(drain)
+            return drain
 
     def _new_slug(
         self, old: Slug | None, processes: Mapping[str, str] | None, archive: bytes | None

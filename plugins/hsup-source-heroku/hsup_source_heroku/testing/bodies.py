@@ -5,7 +5,15 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime, timedelta
 
-from hsup_source_heroku.testing.apps import IMAGE_STACK, App, Image, Release, Slug, identifier
+from hsup_source_heroku.testing.apps import (
+    IMAGE_STACK,
+    App,
+    Drain,
+    Image,
+    Release,
+    Slug,
+    identifier,
+)
 
 #: Fields of a variant of the API, which the published schema lacks.
 VARIANT_FIELD = "oci_image"
@@ -143,6 +151,19 @@ def feature_body(name: str, *, is_enabled: bool) -> Body:
         "enabled": is_enabled,
         "feedback_email": "feedback@example.com",
         "state": "general",
+    }
+
+
+def drain_body(app: App, drain: Drain) -> Body:
+    """Return a log drain."""
+    of = {"id": app.id, "name": app.name}
+    return {
+        **_times(0),
+        "id": identifier(app.id, "drain", drain.url),
+        "addon": {**_named("addon", drain.addon), "app": of} if drain.addon else None,
+        "app": of,
+        "token": drain.token,
+        "url": drain.url,
     }
 
 

@@ -19,6 +19,7 @@ from hsup_source_heroku.testing.apps import App
 from hsup_source_heroku.testing.blobs import DIRECTORY, Blobs
 from hsup_source_heroku.testing.bodies import (
     app_body,
+    drain_body,
     feature_body,
     formation_body,
     image_body,
@@ -186,10 +187,8 @@ class PlatformApi(Faults):
         match rest:
             case []:
                 return app_body(app)
-            case ["formation"]:
-                return formation_body(app)
-            case ["features", name]:
-                return feature_body(name, is_enabled=name in app.features)
+            case ["formation" | "log-drains" | "features", *_]:
+                return _changing(app, rest)
             case ["releases", wanted, *of]:
                 return _of_release(app, wanted, of, with_image=with_image)
             case ["slugs", wanted]:
@@ -198,6 +197,18 @@ class PlatformApi(Faults):
             case ["oci-images", wanted]:
                 return _images(app, wanted)
         raise LookupError
+
+
+def _changing(app: App, rest: Sequence[str]) -> object:
+    """Return a resource that changes without a release. Raises LookupError."""
+    match rest:
+        case ["formation"]:
+            return formation_body(app)
+        case ["log-drains"]:
+            return [drain_body(app, one) for one in app.drains]
+        case ["features", name]:
+            return feature_body(name, is_enabled=name in app.features)
+    raise LookupError
 
 
 def _of_release(app: App, wanted: str, rest: Sequence[str], *, with_image: bool) -> object:

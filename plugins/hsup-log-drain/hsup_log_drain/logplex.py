@@ -49,7 +49,7 @@ class LogplexDrain:
             _CONTENT_TYPE,
             ("Logplex-Msg-Count", str(frames.frame_count)),
             *_loss_counts(batches),
-            ("X-Request-Id", str(uuid.UUID(block.id))),
+            ("X-Request-Id", str(uuid.UUID(block.id, version=4))),
         )
         await self._client.post(headers, frames.data)
 

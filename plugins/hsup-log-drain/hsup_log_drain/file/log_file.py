@@ -84,6 +84,8 @@ class LogFile:
 
         `block` is its id: if it is tried again, its last lines are the ones that were missing.
         """
+        if not self._progress.is_at(block):  # the torn line was given up
+            self._end = self._end._replace(rest=b"")
         known = self._progress.begin(block, batches)
         try:
             self._open()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from hsup import locks
 from hsup.errors import DrainError, DrainUnreachable
 from hsup.log_drain import DrainURL
 from hsup.testing import make_batch
@@ -61,6 +62,60 @@ async def test_a_line_that_another_program_has_cut_ends_first(path: Path) -> Non
     await drain.deliver(make_block(make_batch(b"a\n")))
     await drain.close()
     assert path.read_text() == "half\na\n"
+
+
+@in_loop
+async def test_lines_of_two_drains_are_not_glued_where_one_is_partial(path: Path) -> None:
+    one, other = make_drain(path, format="raw"), make_drain(path, format="raw")
+    await other.deliver(make_block(make_batch(b"first\n")))
+    await one.deliver(make_block(make_batch(b"begun", is_partial=True)))
+    await other.deliver(make_block(make_batch(b"other\n")))
+    await one.deliver(make_block(make_batch(b"ended\n")))
+    await one.close()
+    await other.close()
+    assert path.read_text() == "first\nbegun\nother\nended\n"
+
+
+@in_loop
+async def test_a_file_that_was_written_halfway_gets_no_empty_line(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.write_text("hal")
+    pread, parts = os.pread, [b"f of ", b"a line\n"]
+
+    def pread_and_append(descriptor: int, size: int, start: int) -> bytes:
+        found = pread(descriptor, size, start)
+        if parts:  # as another process does just then
+            with path.open("ab") as file:
+                file.write(parts.pop(0))
+        return found
+
+    monkeypatch.setattr(os, "pread", pread_and_append)
+    drain = make_drain(path, format="raw")
+    await drain.deliver(make_block(make_batch(b"a\n")))
+    await drain.close()
+    assert path.read_text() == "half of a line\na\n"
+
+
+@in_loop
+async def test_what_is_at_the_path_by_now_does_not_tell_how_a_file_ends(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.write_text("a line\n")
+    is_at = locks.is_at
+
+    def replace(at: str, descriptor: int) -> bool:
+        is_there = is_at(at, descriptor)
+        path.rename(path.with_name("moved"))  # as another process does just then
+        path.write_text("cut off")
+        return is_there
+
+    monkeypatch.setattr(locks, "is_at", replace)
+    drain = make_drain(path, format="raw")
+    await drain.deliver(make_block(make_batch(b"a\n")))
+    monkeypatch.undo()
+    await drain.close()
+    assert path.with_name("moved").read_text() == "a line\na\n"
 
 
 @in_loop

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import os
 import stat
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hsup import locks
-from hsup.errors import DrainError, DrainUnreachable
+from hsup.errors import DrainError, DrainRefused, DrainUnreachable
 from hsup.log_drain import DrainURL
 from hsup.testing import make_batch
 from hsup_log_drain.file import drain as drain_module
@@ -241,10 +242,10 @@ async def test_dynos_lose_nothing_while_one_of_them_has_no_file(tmp_path: Path) 
     drain = make_drain(tmp_path, per="dyno", format="raw")
     one, two = make_batch(b"a\nb\n"), make_batch(b"x\ny\n", dyno="web.2")
     block = make_block(one, two, one)
-    for _ in range(3):
+    for _ in range(2):
         with pytest.raises(DrainError) as raised:
             await drain.deliver(block)
-        assert not isinstance(raised.value, DrainUnreachable)  # hsup gives up after some tries
+        assert type(raised.value) is DrainError  # it is tried again
         assert raised.value.taken_lines == 2
     assert (tmp_path / "web.1.log").read_text() == "a\nb\na\nb\n"
     (tmp_path / "web.2.log").rmdir()
@@ -253,6 +254,56 @@ async def test_dynos_lose_nothing_while_one_of_them_has_no_file(tmp_path: Path) 
     await drain.close()
     assert (tmp_path / "web.1.log").read_text() == "a\nb\na\nb\n"
     assert (tmp_path / "web.2.log").read_text() == "x\ny\n"
+
+
+@in_loop
+async def test_a_dyno_without_a_file_delays_no_other_one_for_long(tmp_path: Path) -> None:
+    (tmp_path / "web.2.log").mkdir()
+    drain = make_drain(tmp_path, per="dyno", format="raw")
+    batches = [make_batch(b"x\ny\n", dyno="web.2"), make_batch(b"a\n"), make_batch(b"b\n")]
+    block = make_block(*batches)
+    for _ in range(2):
+        with pytest.raises(DrainError) as raised:
+            await drain.deliver(block)
+        assert (type(raised.value), raised.value.taken_lines) == (DrainError, 0)
+    for one in (block, make_block(*batches)):  # the later one at once
+        with pytest.raises(DrainRefused) as refused:
+            await drain.deliver(one)
+        assert refused.value.taken_lines == 2
+    assert (tmp_path / "web.1.log").read_text() == "a\nb\na\nb\n"
+    (tmp_path / "web.2.log").rmdir()
+    await drain.deliver(make_block(*batches))
+    assert (tmp_path / "web.2.log").read_text() == "x\ny\n"
+    (tmp_path / "web.2.log").unlink()
+    (tmp_path / "web.2.log").mkdir()
+    with pytest.raises(DrainError) as raised:  # counted from the beginning
+        await drain.deliver(make_block(*batches))
+    assert type(raised.value) is DrainError
+    await drain.close()
+
+
+@in_loop
+async def test_a_failure_of_all_files_is_not_counted_as_one_of_a_dyno(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "web.2.log").mkdir()
+    drain = make_drain(tmp_path, per="dyno", format="raw")
+    block = make_block(make_batch(b"x\n", dyno="web.2"), make_batch(b"a\n"))
+
+    def fail(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "write", fail)
+    for _ in range(5):
+        with pytest.raises(DrainUnreachable, match=r"/web\.1\.log\": No space left") as raised:
+            await drain.deliver(block)
+        assert raised.value.taken_lines == 0
+    monkeypatch.undo()
+    with pytest.raises(DrainRefused) as refused:
+        await drain.deliver(block)
+    assert refused.value.taken_lines == 1
+    await drain.close()
+    assert (tmp_path / "web.1.log").read_text() == "a\n"
 
 
 @in_loop

@@ -66,7 +66,8 @@ def encode(batches: Iterable[LogBatch], head: Head, cut: Cut = Cut.LINES) -> Fra
     count = 0
     for batch in batches:
         lines = _lines(batch.lines)
-        if len(batch.lines) < MAX_BYTES or max(map(len, lines)) < MAX_BYTES:
+        goes_on = cut is Cut.PIECES and batch.is_partial
+        if not goes_on and (len(batch.lines) < MAX_BYTES or max(map(len, lines)) < MAX_BYTES):
             count += len(lines)
             parts += _counted(lines, head(batch))
         else:

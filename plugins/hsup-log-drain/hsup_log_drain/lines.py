@@ -39,10 +39,14 @@ class Progress:
         self._block = ""
         self._missing = 0
 
+    def is_at(self, block: str) -> bool:
+        """Tell whether the block with that id was begun last."""
+        return self._block == block
+
     def begin(self, block: str, batches: Sequence[LogBatch]) -> int:
         """Return how many lines of a block with that id the destination has already."""
         count = sum(line_count(batch.lines) for batch in batches)
-        known = max(count - self._missing, 0) if self._block == block else 0
+        known = max(count - self._missing, 0) if self.is_at(block) else 0
         self._block, self._missing = block, count - known
         return known
 

@@ -49,7 +49,7 @@ class LogplexDrain:
             _CONTENT_TYPE,
             ("Logplex-Msg-Count", str(frames.frame_count)),
             *_loss_counts(batches),
-            ("X-Request-Id", str(uuid.UUID(block.id))),
+            ("X-Request-Id", str(uuid.UUID(block.id, version=4))),
         )
         await self._client.post(headers, frames.data)
 
@@ -61,7 +61,8 @@ class LogplexDrain:
 def create(destination: Destination) -> LogplexDrain:
     """Make the drain for a URL, whose whole query is Logplex's. Raises UsageError."""
     url = destination.url
-    return LogplexDrain(Client(Target(url, TLS({}) if url.scheme == "https" else None)))
+    tls = TLS({}) if url.scheme == "https" else None
+    return LogplexDrain(Client(Target(url, tls, url.query)))
 
 
 def _is_sent(batch: LogBatch) -> bool:

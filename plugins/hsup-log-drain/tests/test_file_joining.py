@@ -44,12 +44,28 @@ def test_the_last_line_of_a_dyno_gets_its_newline_in_each_format() -> None:
 def test_another_line_begins_after_a_torn_one() -> None:
     end = FileEnd(torn=b"web.1 | ab")
     assert text(make_batch(b"x\n"), end=end) == "\nweb.1 | x\n"
-    same = Text(FORM, [make_batch(b"abc\n")], end)
-    assert same.data[same.start :] == b"c\n"
+    assert text(make_batch(b"abc\n"), end=end) == "\nweb.1 | abc\n"
+    same = Text(FORM, [make_batch(b"abc\nd\n")], end._replace(rest=b"c\n"))
+    assert same.data[same.start :] == b"c\nweb.1 | d\n"
+
+
+def test_a_torn_line_is_completed_although_names_are_wider_now() -> None:
+    form = formatter("plain", coloured=False)
+    batches = [make_batch(b"hello\nworld\n"), make_batch(b"x\n", dyno="worker.10")]
+    first = Text(form, batches)
+    lines, end = first.written(10)
+    second = Text(form, without_lines(batches, lines), end)
+    written = first.data[:10] + second.data[second.start :]
+    assert written == b"web.1 | hello\nweb.1     | world\nworker.10 | x\n"
 
 
 def test_an_end_stays_as_it_is_when_nothing_is_written() -> None:
-    for end in (FileEnd(torn=b"web.1 | ab"), FileEnd(halfway=("app", "web.2", "stdout"))):
+    ends = [
+        FileEnd(torn=b"web.1 | ab"),
+        FileEnd(torn=b"web.1 | ab", rest=b"c\n"),
+        FileEnd(halfway=("app", "web.2", "stdout")),
+    ]
+    for end in ends:
         for lines in (b"abc\n", b"x\n"):
             batches = Text(FORM, [make_batch(lines)], end)
             assert batches.written(batches.start) == (0, end)

@@ -103,6 +103,14 @@ def test_a_partial_batch_of_pieces_goes_on_in_the_next() -> None:
     assert _messages(begun, ended, cut=Cut.PIECES) == [b"x" * 10_000, b"x", b"end\n"]
 
 
+def test_a_short_partial_batch_of_pieces_goes_on_in_the_next() -> None:
+    begun = _batch(b"one\n\ntwo", is_partial=True)
+    assert _messages(begun, _batch(b"end\n"), cut=Cut.PIECES) == [
+        *(b"one\n", b"\n", b"two"),
+        b"end\n",
+    ]
+
+
 def test_the_last_line_of_a_dyno_in_pieces_gets_a_newline() -> None:
     assert _messages(_batch(b"x" * 10_000), cut=Cut.PIECES) == [b"x" * 10_000, b"\n"]
 

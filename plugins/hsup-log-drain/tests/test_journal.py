@@ -146,6 +146,23 @@ async def test_odd_names_and_parts_of_lines_are_encoded_as_the_protocol_says(pat
     receiver.close()
 
 
+@pytest.mark.parametrize("middle", [b"two", b"t\0o"])
+@in_loop
+async def test_only_the_line_that_goes_on_is_said_to_be_partial(path: str, middle: bytes) -> None:
+    receiver = Receiver(path)
+    drain = make_drain(path)
+    begun = make_batch(b"one\n" + middle + b"\nthr", is_partial=True)
+    await drain.deliver(make_block(begun, make_batch(b"ee\n")))
+    assert [(one["MESSAGE"][0], one.get("HSUP_PARTIAL")) for one in receiver.entries()] == [
+        (b"one", None),
+        (middle, None),
+        (b"thr", [b"1"]),
+        (b"ee", None),
+    ]
+    await drain.close()
+    receiver.close()
+
+
 @in_loop
 async def test_a_journal_that_is_missing_or_gone_takes_lines_when_it_is_back(path: str) -> None:
     drain = make_drain(path)

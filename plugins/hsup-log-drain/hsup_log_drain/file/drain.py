@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import errno
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from functools import partial
 
 from hsup.api import LogBatch
 from hsup.descriptors import shortage
-from hsup.errors import DrainError, DrainUnreachable, TooManyProcesses
+from hsup.errors import DrainError, DrainRefused, DrainUnreachable, TooManyProcesses
 from hsup.log_drain import Destination, DrainLimits, LogBlock, LogDrain
 from hsup.threads import in_thread, in_thread_or_here
 from hsup_log_drain.file.log_file import LogFile, Written
@@ -28,10 +28,12 @@ _STUCK_SECONDS = 30.0
 _CLOSE_SECONDS = 1.5
 #: How many files are open at the same time.
 _MOST_OPEN = 32
-#: Errors that concern one file of many: hsup gives up after some tries, for the sake of others.
+#: Errors that concern one file of many.
 _OF_ONE_FILE = frozenset(
     {errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.EINVAL, errno.ENXIO}
 )
+#: After so many of them, the lines of a file are lost, for the sake of others.
+_MOST_FAILURES = 3
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
 _LONGEST_NAME = 200
 
@@ -50,12 +52,16 @@ class FileDrain:
         self._options = options
         self._files: dict[str, LogFile] = {}
         self._open: dict[str, LogFile] = {}  # the least recently used one first
+        self._failures: dict[str, int] = {}  # one after the other, of one file of many
         self._writing: asyncio.Future[None] | None = None
         self._block = ""
         self._tidying = Tidying(options) if options.rotation else None
 
     async def deliver(self, block: LogBlock) -> None:
-        """Write a block. Raises DrainUnreachable if nothing was written, and DrainError."""
+        """Write a block. Raises DrainUnreachable if nothing was written, and DrainError.
+
+        Raises DrainRefused once only lines of dynos are left whose files fail again and again.
+        """
         if self._writing is not None and self._block != block.id:
             await self._until_written(self._writing)  # that block was given up
             self._writing = None
@@ -111,15 +117,36 @@ class FileDrain:
             by_path.setdefault(self._path(batch), []).append(batch)
         written = {path: self._write_file(path, block.id, by_path[path]) for path in by_path}
         failed = {path: one.error for path, one in written.items() if one.error is not None}
+        of_one = {path for path in failed if self._is_of_one_file(failed[path])}
+        self._failures = {
+            path: count for path, count in self._failures.items() if path not in written
+        } | {path: self._failures.get(path, 0) + 1 for path in of_one}
         if not failed:
             self._forget_files()
             return
-        taken = self._taken_lines(block.batches, written)
-        path, error = next(iter(failed.items()))
+        self._fail(block, written, failed, of_one)
+
+    def _is_of_one_file(self, error: OSError) -> bool:
+        return self._options.per_dyno and error.errno in _OF_ONE_FILE
+
+    def _fail(
+        self,
+        block: LogBlock,
+        written: dict[str, Written],
+        failed: dict[str, OSError],
+        of_one: Collection[str],
+    ) -> None:
+        """Raise what says how the worst failure is to be treated: one of all files, if any is."""
+        path = next((path for path in failed if path not in of_one), next(iter(failed)))
+        error = failed[path]
         text = f'cannot write log file "{path}": {error.strerror}'
         hint = "free some space" if error.errno in {errno.ENOSPC, errno.EDQUOT} else None
-        is_of_one = self._options.per_dyno and error.errno in _OF_ONE_FILE
-        if is_of_one or any(one.is_changed for one in written.values()):
+        if all(self._failures.get(path, 0) >= _MOST_FAILURES for path in failed):
+            taken = sum(one.lines for one in written.values())
+            self._forget_files()
+            raise DrainRefused(text, hint=hint, taken_lines=taken) from error
+        taken = self._taken_lines(block.batches, written)
+        if path in of_one or any(one.is_changed for one in written.values()):
             raise DrainError(text, hint=hint, taken_lines=taken) from error
         raise DrainUnreachable(text, hint=hint, taken_lines=taken) from error
 

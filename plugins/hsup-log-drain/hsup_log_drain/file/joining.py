@@ -18,11 +18,13 @@ class FileEnd(NamedTuple):
     """How a file ends: with a line that goes on, or with a part of one that was not written.
 
     `halfway` is where the line comes from that goes on. `torn` is what was written of a line
-    before an error.
+    before an error, and `rest` what was not: a formatter may format the line differently by now.
+    Without `rest`, the line is never completed.
     """
 
     halfway: Origin | None = None
     torn: bytes = b""
+    rest: bytes = b""
 
 
 WHOLE = FileEnd()
@@ -31,18 +33,16 @@ WHOLE = FileEnd()
 class Text:
     """What is to be written of some batches, after what a file ends with.
 
-    `start` is how much of `data` the file has already.
+    If the end has a `rest`, it is that of their first line. `start` is how much of `data` the
+    file has already.
     """
 
     def __init__(self, form: Formatter, batches: Sequence[LogBatch], end: FileEnd = WHOLE) -> None:
         self._batches = batches
         self._end = end
-        self._format(form, end.halfway)
-        self.start = 0
-        if end.torn and self.data.startswith(end.torn):
-            self.start = len(end.torn)
-        elif end.torn:  # another line: the torn one ends here
-            self._format(form, None, begins_late=True)
+        is_lost = bool(end.torn) and not end.rest  # the torn line ends here
+        self._format(form, None if is_lost else end.halfway, begins_late=is_lost)
+        self.start = len(end.torn) if end.rest else 0
 
     def written(self, size: int) -> tuple[int, FileEnd]:
         """Return how many lines the first bytes of `data` have, and how the file ends then."""
@@ -58,9 +58,7 @@ class Text:
             halfway = piece.halfway
         return lines, FileEnd(halfway)
 
-    def _format(
-        self, form: Formatter, halfway: Origin | None, *, begins_late: bool = False
-    ) -> None:
+    def _format(self, form: Formatter, halfway: Origin | None, *, begins_late: bool) -> None:
         self._halfway = halfway
         self._pieces: list[_Piece] = []
         for batch in self._batches:
@@ -70,6 +68,8 @@ class Text:
             data = form(batch, goes_on=goes_on)
             if not (batch.is_partial or data.endswith(_NEWLINE)):
                 data += _NEWLINE
+            if self._end.rest and not self._pieces:
+                data = self._end.torn + self._end.rest + data[_line_end(data, 0) :]
             halfway = None if data.endswith(_NEWLINE) else origin
             self._pieces.append(
                 _Piece(_NEWLINE + data if begins_late else data, begins_late, halfway)
@@ -91,6 +91,12 @@ class _Piece(NamedTuple):
         if size >= start > 0:
             halfway = None
         whole, newline, torn = self.data[start:size].rpartition(_NEWLINE)
+        rest = self.data[size : _line_end(self.data, size)] if torn else b""
         if newline:
-            return whole.count(_NEWLINE) + 1, FileEnd(None, torn)
-        return 0, FileEnd(halfway, torn)
+            return whole.count(_NEWLINE) + 1, FileEnd(None, torn, rest)
+        return 0, FileEnd(halfway, torn, rest)
+
+
+def _line_end(data: bytes, start: int) -> int:
+    """Return where the line at a position ends, its newline included."""
+    return data.find(_NEWLINE, start) + 1 or len(data)

@@ -34,6 +34,9 @@ _MODE = 0o640
 _OPEN_TRIES = 5
 #: How long the reader of a FIFO may take to make room.
 _FIFO_SECONDS = 5.0
+#: How often to look at the end of a file that another process is writing, and how long after the
+#: last look.
+_LOOKS, _LOOK_SECONDS = 100, 0.001
 #: How a file ends whose last line has no newline, and was written by another process.
 _CUT_BY_ANOTHER = FileEnd(halfway=("", "", ""))
 
@@ -84,6 +87,8 @@ class LogFile:
 
         `block` is its id: if it is tried again, its last lines are the ones that were missing.
         """
+        if not self._progress.is_at(block):  # the torn line was given up
+            self._end = self._end._replace(rest=b"")
         known = self._progress.begin(block, batches)
         try:
             self._open()
@@ -186,13 +191,18 @@ class LogFile:
         if identity != self._identity:
             self._identity = identity
             self._is_regular = stat.S_ISREG(status.st_mode)
-            self._end = WHOLE if _ends_with_line(self.path, status) else _CUT_BY_ANOTHER
+            self._look_at_end()
             if self._rotation and self._rotation.age_seconds:
                 self._begun = birth_time(self._descriptor)
-        elif status.st_size < self._size and self._is_regular:  # it was truncated
-            self._end = WHOLE
-            self._begun = time.time()
-        self._size = status.st_size
+        elif self._is_regular and status.st_size != self._size:
+            if status.st_size < self._size:  # it was truncated
+                self._begun = time.time()
+            self._look_at_end()
+
+    def _look_at_end(self) -> None:
+        """Find how a file ends that another process has written, or truncated."""
+        self._size, is_line_end = _looked_at(self._descriptor)
+        self._end = WHOLE if is_line_end else _CUT_BY_ANOTHER
 
     def _opened(self) -> int:
         for _ in range(_OPEN_TRIES):
@@ -232,17 +242,30 @@ def _require_kind(descriptor: int) -> None:
         raise OSError(errno.EINVAL, "it is neither a regular file nor a FIFO")
 
 
-def _ends_with_line(path: str, status: os.stat_result) -> bool:
-    """Tell whether a file ends with a newline; so does one that cannot be read."""
-    if not (status.st_size and stat.S_ISREG(status.st_mode)):
-        return True
+def _looked_at(descriptor: int) -> tuple[int, bool]:
+    """Return the size of a file, and whether it ends with a newline; so does what is unreadable.
+
+    It is this file also if there is another one at the path by now. A reader can see half of what
+    another process is writing at that moment: look until the size stays the same.
+    """
+    status = os.fstat(descriptor)
+    size = status.st_size
+    if not (size and stat.S_ISREG(status.st_mode)):
+        return size, True
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        reading = os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return True
+        return size, True
     try:
-        return os.pread(descriptor, 1, status.st_size - 1) in {_NEWLINE, b""}
+        for _ in range(_LOOKS):
+            if os.pread(reading, 1, size - 1) in {_NEWLINE, b""}:
+                return size, True
+            time.sleep(_LOOK_SECONDS)
+            before, size = size, os.fstat(reading).st_size
+            if size in {0, before}:
+                break
     except OSError:
-        return True
+        return size, True
     finally:
-        os.close(descriptor)
+        os.close(reading)
+    return size, not size

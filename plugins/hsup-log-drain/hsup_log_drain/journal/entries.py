@@ -24,10 +24,14 @@ def entries(batch: LogBatch) -> list[bytes]:
     """Return an entry for each line of a batch, the last part of a long line included."""
     fields = b"".join(_field(name, str(value)) for name, value in _fields(batch))
     lines = batch.lines.removesuffix(_NEWLINE).split(_NEWLINE)
-    if _NUL not in batch.lines:
+    if _NUL in batch.lines:
+        encoded = [fields + _encoded(b"MESSAGE", line) for line in lines]
+    else:
         begin = fields + b"MESSAGE="
-        return [begin + line + _NEWLINE for line in lines]
-    return [fields + _encoded(b"MESSAGE", line) for line in lines]
+        encoded = [begin + line + _NEWLINE for line in lines]
+    if batch.is_partial:  # only the last line goes on in the next batch
+        encoded[-1] += b"HSUP_PARTIAL=1\n"
+    return encoded
 
 
 def _fields(batch: LogBatch) -> Iterator[tuple[bytes, object]]:
@@ -43,8 +47,6 @@ def _fields(batch: LogBatch) -> Iterator[tuple[bytes, object]]:
         yield b"HSUP_APP", batch.app
     if batch.release is not None:
         yield b"HSUP_RELEASE", f"v{batch.release}"
-    if batch.is_partial:
-        yield b"HSUP_PARTIAL", 1
     if event is not None:
         yield b"HSUP_EVENT", event.name
         named = ((b"HSUP_STATE", event.state), (b"HSUP_STATUS", event.status))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ _GUIDE = Path(__file__).parents[4] / "docs/guides/log-drains.md"
 
 
 @pytest.mark.skipif(not _GUIDE.exists(), reason="there is no clone of the repository")
-def test_lengths_in_the_guide_are_right() -> None:
+def test_lengths_and_ids_in_the_guide_are_right() -> None:
     posts = re.findall(r"```text\n(POST .*?)\n\n(.*?\n)```", _GUIDE.read_text(), re.DOTALL)
     assert len(posts) == 2
     for head, body in posts:
@@ -22,3 +23,5 @@ def test_lengths_in_the_guide_are_right() -> None:
         assert len(split_frames(body.encode())) == int(counted[1])
         length = re.search("Content-Length: ([0-9]+)", head)
         assert length is None or int(length[1]) == len(body.encode())
+        request = re.search("X-Request-Id: (.*)", head)
+        assert request is None or uuid.UUID(request[1]).version == 4

@@ -43,9 +43,18 @@ def test_the_request_is_that_of_log_shuttle(receiver: HttpReceiver) -> None:
     assert request.headers["authorization"] == "Basic dG9rZW46dC5zZWNyZXQ="
     assert base64.b64decode("dG9rZW46dC5zZWNyZXQ=") == b"token:t.secret"
     assert request.headers["logplex-msg-count"] == "1"
-    assert request.headers["x-request-id"] == str(uuid.UUID(sent.id))
     others = {"logplex-drop-count", "logplex-lost-count", "logplex-drain-token"}
     assert not others & set(request.headers)
+
+
+def test_the_id_of_a_request_is_a_random_uuid_and_the_same_when_it_is_sent_again(
+    receiver: HttpReceiver,
+) -> None:
+    sent = block()._replace(id="09C557EAFCFB6CF2740EE62F62971098")
+    deliver(receiver.url, sent, sent, kind="logplex")
+    ids = [uuid.UUID(request.headers["x-request-id"]) for request in receiver.requests]
+    assert [(one.version, one.variant) for one in ids] == [(4, uuid.RFC_4122)] * 2
+    assert ids[0] == ids[1]
 
 
 def test_nothing_of_hsups_own_is_sent(receiver: HttpReceiver) -> None:

@@ -143,6 +143,12 @@ def test_a_path_user_and_headers_are_those_of_the_url(receiver: HttpReceiver) ->
     assert request.headers["user-agent"].startswith("hsup/")
 
 
+def test_a_header_of_the_url_takes_the_place_of_hsups_own(receiver: HttpReceiver) -> None:
+    deliver(drain(receiver.port, parameters=[("header.user-agent", "shop/1")]), LINE)
+    [request] = receiver.requests
+    assert request.headers["user-agent"] == "shop/1"
+
+
 def test_bodies_are_compressed_if_the_url_asks_for_it(receiver: HttpReceiver) -> None:
     lines = b"the same again and again\n" * 500
     for parameters in ([], [("gzip", "1")]):

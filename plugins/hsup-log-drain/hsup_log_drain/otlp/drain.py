@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from hsup.errors import UsageError
 from hsup.log_drain import Destination, DrainLimits, LogBlock
 from hsup.threads import in_thread_or_here
 from hsup_log_drain.http.client import Client
@@ -17,14 +14,13 @@ from hsup_log_drain.http.compression import compressed
 from hsup_log_drain.http.target import Headers, Target
 from hsup_log_drain.otlp.endpoint import Endpoint, endpoint
 from hsup_log_drain.otlp.numbering import Numbering
+from hsup_log_drain.otlp.requirement import require_messages
 from hsup_log_drain.otlp.resources import attributes
 
 if TYPE_CHECKING:
     from hsup_log_drain.otlp.answers import Judge
     from hsup_log_drain.otlp.messages import Message
 
-_PACKAGE = "opentelemetry.proto"
-_REQUIREMENT = "opentelemetry-proto>=1.36"
 _ANSWERS = "hsup_log_drain.otlp.answers"
 
 #: Encoding so much takes 1 ms, or 5 ms for as many batches; and compressing it 3 ms.
@@ -94,18 +90,7 @@ class OtlpDrain:
 
 def create(destination: Destination) -> OtlpDrain:
     """Make the drain for a URL. Raises UsageError."""
-    _require_messages()
+    require_messages()
     receiver = endpoint(destination.url)
     client = Client(Target(receiver.url, receiver.tls))
     return OtlpDrain(client, receiver, destination.metadata)
-
-
-def _require_messages() -> None:
-    """Raise UsageError unless protobuf's messages are installed; this does not load them."""
-    try:
-        is_there = find_spec(_PACKAGE) is not None
-    except ModuleNotFoundError:  # not even the package that it is in
-        is_there = False
-    if not is_there:
-        text = "OpenTelemetry needs the package opentelemetry-proto, which is not installed"
-        raise UsageError(text, hint=f"{sys.executable} -m pip install '{_REQUIREMENT}'")

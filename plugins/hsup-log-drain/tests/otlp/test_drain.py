@@ -411,6 +411,22 @@ def test_a_package_that_is_missing_is_named_when_the_drain_is_made(
     assert f"{sys.executable} -m pip install 'opentelemetry-proto>=" in str(caught.value)
 
 
+@pytest.mark.parametrize("version", ["0.99.1", "1.35.0", "1.4"])
+def test_a_package_that_is_too_old_is_named_when_the_drain_is_made(
+    version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = tmp_path / f"opentelemetry_proto-{version}.dist-info"
+    directory.mkdir()
+    metadata = f"Metadata-Version: 2.1\nName: opentelemetry-proto\nVersion: {version}\n"
+    (directory / "METADATA").write_text(metadata)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UsageError) as caught:
+        drain(4318)
+    text = f"needs the package opentelemetry-proto 1.36 or later, and {version} is installed"
+    assert text in str(caught.value)
+    assert f"{sys.executable} -m pip install 'opentelemetry-proto>=1.36'" in str(caught.value)
+
+
 def test_both_schemes_are_registered() -> None:
     kinds = hsup_register_log_drains()
     for scheme in ("otlp+http", "otlp+https"):

@@ -17,12 +17,14 @@ from hsup.errors import DrainError, DrainRefused, DrainUnreachable, UsageError
 from hsup.launch import dyno_id
 from hsup.log_drain import Destination, DrainURL, LogBlock
 from hsup_log_drain.hooks import hsup_register_log_drains
+from hsup_log_drain.http import connection
 from hsup_log_drain.otlp.drain import OtlpDrain, create
 from hsup_log_drain.testing import Authority, Ending, HttpAnswer, HttpReceiver, Reading, status
 from hsup_log_drain.testing.otlp_receiver import otlp_receiver, records, response
 
 TIME = 1_790_000_000_123_456_789
 PROTOBUF = {"Content-Type": "application/x-protobuf"}
+HALF_A_RESPONSE = response(1, "x" * 100).data[:-50]
 
 
 @pytest.fixture
@@ -184,7 +186,10 @@ def test_what_is_rejected_of_a_block_is_lost_and_not_sent_again(receiver: HttpRe
     assert caught.value.taken_lines == 1
 
 
-@pytest.mark.parametrize("secret", ["pass/word", "user", "a-key", "the%2Dpath", "the-path"])
+@pytest.mark.parametrize(
+    "secret",
+    ["pass/word", "user", "a-key", "A-KEY", "the%2Dpath", "the-path", "of-bearer", "of-token"],
+)
 def test_a_reason_that_repeats_a_secret_is_not_repeated(
     receiver: HttpReceiver, secret: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -195,7 +200,11 @@ def test_a_reason_that_repeats_a_secret_is_not_repeated(
         path="/the%2Dpath",
         user="user",
         password="pass/word",
-        parameters=[("header.key", "a-key")],
+        parameters=[
+            ("header.key", "a-key"),
+            ("header.X-Authorization", "Bearer of-bearer"),
+            ("header.X-Token", 'Token token="of-token", id=1'),
+        ],
     )
 
     async def work(made: OtlpDrain) -> None:
@@ -266,7 +275,7 @@ def test_a_block_is_refused_after_every_other_status(receiver: HttpReceiver, num
 
 def test_a_redirect_is_not_followed(receiver: HttpReceiver) -> None:
     receiver.answer(status(307, headers={"Location": receiver.url}))
-    with pytest.raises(DrainError, match="redirects are not followed"):
+    with pytest.raises(DrainRefused, match="redirects are not followed"):
         deliver(drain(receiver.port), LINE)
     assert len(receiver.requests) == 1
 
@@ -288,10 +297,28 @@ def test_a_web_page_is_no_success(receiver: HttpReceiver) -> None:
         deliver(drain(receiver.port), LINE)
 
 
-def test_an_answer_that_is_no_response_is_an_error(receiver: HttpReceiver) -> None:
-    receiver.answer(status(200, b"\xff", PROTOBUF))
-    with pytest.raises(DrainError, match="its answer is not a response of OTLP"):
+@pytest.mark.parametrize(
+    "answer",
+    [
+        status(200, b"\xff", PROTOBUF),
+        HttpAnswer(HALF_A_RESPONSE, ending=Ending.CLOSE),
+        HttpAnswer(HALF_A_RESPONSE, ending=Ending.HANG),
+    ],
+    ids=["other", "cut", "slow"],
+)
+def test_lines_are_not_sent_again_after_a_success_whose_answer_cannot_be_read(
+    receiver: HttpReceiver,
+    answer: HttpAnswer,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connection, "_REST_SECONDS", 0.1)
+    receiver.answer(answer)
+    with caplog.at_level(logging.WARNING):
         deliver(drain(receiver.port), LINE)
+    text = "An OpenTelemetry receiver took all lines, and its answer is not a response of OTLP"
+    assert [one.getMessage() for one in caplog.records] == [text]
+    assert len(receiver.requests) == 1
 
 
 @pytest.mark.parametrize(

@@ -23,14 +23,21 @@ from opentelemetry.proto.logs.v1.logs_pb2 import (
 
 from hsup import __version__
 from hsup.api import LogBatch, LogEvent
+from hsup_log_drain.otlp.events import event_attributes, event_name
 from hsup_log_drain.otlp.numbering import Numbering
-from hsup_log_drain.otlp.severity import event_attributes, event_name, severity
+from hsup_log_drain.severity import Severity, severity
 
 if TYPE_CHECKING:
     from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
     from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
     Attributes = RepeatedCompositeFieldContainer[KeyValue]
+
+_SEVERITIES = {
+    Severity.INFO: SeverityNumber.SEVERITY_NUMBER_INFO,
+    Severity.WARNING: SeverityNumber.SEVERITY_NUMBER_WARN,
+    Severity.ERROR: SeverityNumber.SEVERITY_NUMBER_ERROR,
+}
 
 Describe = Callable[[LogBatch], Mapping[str, str]]
 
@@ -143,7 +150,7 @@ def _of_event(event: LogEvent) -> LogRecord:
 
 
 def _severity(event: LogEvent | None) -> SeverityNumber.ValueType:
-    return SeverityNumber.Value(f"SEVERITY_NUMBER_{severity(event)}")
+    return _SEVERITIES[severity(event)]
 
 
 def _bodies(lines: bytes) -> Sequence[str | bytes]:

@@ -174,6 +174,7 @@ def test_a_new_state_is_an_attribute() -> None:
         (LogEvent("state_changed", state="up"), 9),
         (LogEvent("warning"), 13),
         (LogEvent("error", code="L10"), 13),
+        (LogEvent("error", code="L14"), 17),
         (LogEvent("error", code="R15"), 17),
         (LogEvent("error"), 17),
         (LogEvent("state_changed", state="crashed"), 17),

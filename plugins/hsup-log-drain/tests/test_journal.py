@@ -17,7 +17,7 @@ from hsup_log_drain.hooks import hsup_register_log_drains
 from hsup_log_drain.journal import drain as drain_module
 from hsup_log_drain.journal.entries import entries
 
-from .blocks import destination, in_loop, make_block
+from .blocks import destination, in_loop, make_block, with_turns
 from .file_writing import numbered, open_files
 from .journald import JOURNALD, Journal, Receiver, running_journal
 
@@ -226,6 +226,20 @@ async def test_waiting_for_a_slow_journal_blocks_nothing_and_can_be_cancelled(pa
     assert got == numbered(0, 4999).splitlines()
     await drain.deliver(make_block(make_batch(b"after\n")))
     assert [entry["MESSAGE"] for entry in receiver.entries()] == [[b"after"]]
+    await drain.close()
+    receiver.close()
+
+
+@in_loop
+async def test_other_tasks_run_while_many_lines_are_sent(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drain_module, "_ENTRIES_AT_ONCE", 2)  # fewer than the socket takes
+    receiver = Receiver(path)
+    drain = make_drain(path)
+    _, turns = await with_turns(drain.deliver(make_block(*[make_batch(b"a\n")] * 9)))
+    assert turns == 4
+    assert len(list(receiver.entries())) == 9
     await drain.close()
     receiver.close()
 

@@ -21,7 +21,8 @@ _TICKS, _THREADS = slice(11, 15), 17
 
 #: The lines of a process's resident memory and of its swapped-out memory. Of pages that several
 #: processes share, as after a fork, each has its part in the first file (man 5 proc_pid_smaps).
-#: Whoever may not read that, as with a set-id program, may read the second one.
+#: Whoever may not read that, as with a set-id program, may read the second one, and not every
+#: kernel has the first (CONFIG_PROC_PAGE_MONITOR).
 _MEMORY_FILES = (("smaps_rollup", "Pss", "SwapPss"), ("status", "VmRSS", "VmSwap"))
 
 
@@ -61,10 +62,8 @@ def memory_of(pid: int) -> Memory:
         try:
             with open(f"/proc/{pid}/{name}", encoding="utf-8", errors="replace") as file:
                 lines = byte_lines(file)
-        except PermissionError:
+        except (PermissionError, FileNotFoundError, ProcessLookupError):
             continue
-        except (FileNotFoundError, ProcessLookupError):
-            break
         return Memory(lines.get(resident, 0), lines.get(swapped, 0))
     return Memory()
 

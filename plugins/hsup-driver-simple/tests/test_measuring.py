@@ -11,6 +11,7 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
+from hsup_driver_simple import measuring
 from hsup_driver_simple.measuring import byte_lines, measured, memory_of
 
 MIB = 1 << 20
@@ -154,3 +155,11 @@ def test_one_whose_pages_may_not_be_read_is_measured_by_its_status() -> None:
         finally:
             os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_one_is_measured_by_its_status_where_the_kernel_has_nothing_better(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, by_status = measuring._MEMORY_FILES  # noqa: SLF001
+    monkeypatch.setattr(measuring, "_MEMORY_FILES", (("no_such_file", "Pss", "Pss"), by_status))
+    assert memory_of(os.getpid()).resident > MIB

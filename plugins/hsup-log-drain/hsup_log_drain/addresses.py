@@ -1,22 +1,26 @@
-"""Find the addresses of a host, anew each time."""
+"""Check the host of a URL, and find its addresses, anew each time."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
 import os
+import re
 import socket
 from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
 from hsup.descriptors import unless_lowered
-from hsup.errors import DrainUnreachable, TooManyProcesses
+from hsup.errors import DrainUnreachable, TooManyProcesses, UsageError
 from hsup.log_drain import DrainURL
 from hsup.threads import in_thread
 
 #: A resolver asks its servers for 5 s each, twice (man 5 resolv.conf); lines wait meanwhile.
 _RESOLVING_SECONDS = 10.0
+
+#: A name, or an address, which may have a zone.
+_HOST = re.compile(r"[A-Za-z0-9._:%-]+")
 
 
 class Address(NamedTuple):
@@ -24,6 +28,17 @@ class Address(NamedTuple):
 
     family: int
     address: tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
+
+
+def ascii_host(url: DrainURL) -> str:
+    """Return the host of a URL in ASCII. Raises UsageError for what can be none."""
+    try:
+        host = url.host.encode("idna").decode()
+    except UnicodeError:  # in it may be what was meant as a password
+        host = ""
+    if not _HOST.fullmatch(host):
+        raise UsageError("its URL has no valid host")
+    return host
 
 
 async def resolve(url: DrainURL, kind: socket.SocketKind, default_port: int) -> Sequence[Address]:

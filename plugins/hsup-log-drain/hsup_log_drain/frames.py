@@ -37,7 +37,7 @@ _OF_PLATFORM = 45  # syslog.notice
 _OF_LOSSES = 172  # local5.warning
 
 #: What the platform calls losses: https://devcenter.heroku.com/articles/error-codes
-_LOSSES = frozenset({"L10", "L11", "L12", "L13"})
+LOSSES = frozenset({"L10", "L11", "L12", "L13"})
 
 Head = Callable[[LogBatch], bytes]
 
@@ -86,7 +86,7 @@ def priority(batch: LogBatch) -> int:
 
 def is_loss(batch: LogBatch) -> bool:
     """Tell whether a batch says how many lines were lost, and is no line that had to arrive."""
-    return batch.event is not None and batch.event.code in _LOSSES
+    return batch.event is not None and batch.event.code in LOSSES
 
 
 def timestamp(nanoseconds: int) -> bytes:

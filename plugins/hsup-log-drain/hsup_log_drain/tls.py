@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from hsup.errors import DrainUnreachable, UsageError
 from hsup.log_drain import DrainURL
-from hsup.signatures import signatures
+from hsup.signatures import FileSignature, signatures
+from hsup.threads import in_thread_or_here
 
 if TYPE_CHECKING:
     import ssl
@@ -17,30 +20,45 @@ if TYPE_CHECKING:
 #: side's certificate, and its key if that is not in the same file.
 PARAMETERS = ("ca", "cert", "key")
 
+#: A file may be on a file system that does not answer.
+_READING_SECONDS = 10.0
+
 #: What OpenSSL calls the alerts with which a receiver refuses this side's certificate.
 _REFUSALS = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED")
 
 
+class _Made(NamedTuple):
+    """A context, and what its files were like just before it was made."""
+
+    context: ssl.SSLContext
+    signatures: tuple[FileSignature | None, ...]
+
+
 class TLS:
-    """Makes contexts from files, again only when one of these has changed."""
+    """Makes contexts from files, again only when one of these has changed.
+
+    This takes 30 ms: a new drain makes one at once only if it has to say what is wrong with a file.
+    """
 
     def __init__(self, files: Mapping[str, str]) -> None:
         """Take the files by the names of the parameters. Raises UsageError for one that is bad."""
         if "key" in files and "cert" not in files:
             raise UsageError('parameter "key" needs "cert"', hint="name the certificate's file")
         self._files = files
-        self._signatures = signatures(files.values())
-        self._context = _context(files)
+        self._made = _made(files) if files else None
 
-    def context(self) -> ssl.SSLContext:
+    async def context(self) -> ssl.SSLContext:
         """Return a context. Raises DrainUnreachable if a file is no longer what it has to be."""
-        if (now := signatures(self._files.values())) != self._signatures:
+        if self._made is None or self._files:
             try:
-                self._context = _context(self._files)
+                async with asyncio.timeout(_READING_SECONDS):
+                    self._made = await in_thread_or_here(partial(_made, self._files, self._made))
             except UsageError as error:
                 raise DrainUnreachable(str(error)) from None
-            self._signatures = now
-        return self._context
+            except TimeoutError:
+                text = f"cannot read its certificates within {_READING_SECONDS:.0f} s"
+                raise DrainUnreachable(text) from None
+        return self._made.context
 
 
 def take_tls(url: DrainURL) -> tuple[TLS, DrainURL]:
@@ -68,6 +86,14 @@ def refusal(error: OSError, url: DrainURL) -> DrainUnreachable:
 def _bad_certificate(words: str, url: DrainURL) -> DrainUnreachable:
     text = f'Error L14 (certificate validation): error="{words}" uri="{url}"'
     return DrainUnreachable(text, code="L14")
+
+
+def _made(files: Mapping[str, str], before: _Made | None = None) -> _Made:
+    """Return a context, the one before if no file has changed. Raises UsageError."""
+    now = signatures(files.values())
+    if before is not None and before.signatures == now:
+        return before
+    return _Made(_context(files), now)
 
 
 def _context(files: Mapping[str, str]) -> ssl.SSLContext:

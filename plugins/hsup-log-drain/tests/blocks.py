@@ -6,7 +6,7 @@ import asyncio
 import functools
 import os
 from collections.abc import Awaitable, Callable
-from typing import ParamSpec
+from typing import ParamSpec, TypeVar
 
 from hsup.api import LogBatch, Settings
 from hsup.log_drain import Destination, DrainURL, LogBlock
@@ -14,6 +14,7 @@ from hsup.log_drain import Destination, DrainURL, LogBlock
 LONG_ENOUGH_SECONDS = 60
 
 _Given = ParamSpec("_Given")
+_Result = TypeVar("_Result")
 
 
 def in_loop(test: Callable[_Given, Awaitable[None]]) -> Callable[_Given, None]:
@@ -28,6 +29,23 @@ def in_loop(test: Callable[_Given, Awaitable[None]]) -> Callable[_Given, None]:
         asyncio.run(in_time())
 
     return run
+
+
+async def with_turns(work: Awaitable[_Result]) -> tuple[_Result, int]:
+    """Return what is awaited, and how often another task ran meanwhile."""
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count())
+    try:
+        return await work, turns
+    finally:
+        counting.cancel()
 
 
 def make_block(*batches: LogBatch) -> LogBlock:

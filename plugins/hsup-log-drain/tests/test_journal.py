@@ -15,8 +15,9 @@ from hsup.log_drain import DrainURL, LogDrain
 from hsup.testing import make_batch
 from hsup_log_drain.hooks import hsup_register_log_drains
 from hsup_log_drain.journal import drain as drain_module
+from hsup_log_drain.journal.entries import entries
 
-from .blocks import destination, in_loop, make_block
+from .blocks import destination, in_loop, make_block, with_turns
 from .file_writing import numbered, open_files
 from .journald import JOURNALD, Journal, Receiver, running_journal
 
@@ -58,9 +59,9 @@ async def test_the_journal_finds_lines_by_dyno(journal: Journal) -> None:
     batch = make_batch(b"a\n\nb=c\n", dyno="web.1", time=MOMENT)._replace(app="shop", release=7)
     await drain.deliver(make_block(batch, make_batch(b"x\n", dyno="web.2")))
     await drain.close()
-    entries = of(journal, "web.1")
-    assert [entry["MESSAGE"] for entry in entries] == ["a", "", "b=c"]
-    assert {name: text for name, text in entries[0].items() if not name.startswith("_")} == {
+    found = of(journal, "web.1")
+    assert [entry["MESSAGE"] for entry in found] == ["a", "", "b=c"]
+    assert {name: text for name, text in found[0].items() if not name.startswith("_")} == {
         "MESSAGE": "a",
         "PRIORITY": "6",
         "SYSLOG_IDENTIFIER": "shop/web.1",
@@ -106,8 +107,8 @@ async def test_many_lines_are_in_order(journal: Journal) -> None:
         lines = numbered(first, first + 499)
         await drain.deliver(make_block(make_batch(lines, dyno="many.1")))
     await drain.close()
-    entries = of(journal, "many.1")
-    assert [entry["MESSAGE"] for entry in entries] == [f"line {one}" for one in range(5000)]
+    found = of(journal, "many.1")
+    assert [entry["MESSAGE"] for entry in found] == [f"line {one}" for one in range(5000)]
 
 
 @needs_journald
@@ -131,6 +132,26 @@ async def test_what_hsup_says_has_a_priority_and_its_event(journal: Journal) -> 
         ("3", "error", None, None, "R15", "stdout"),
         ("6", None, None, None, None, "stderr"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("event", "priority"),
+    [
+        (None, b"6"),
+        (LogEvent("notice"), b"6"),
+        (LogEvent("warning"), b"4"),
+        (LogEvent("error", code="L10"), b"4"),
+        (LogEvent("error", code="L14"), b"3"),
+        (LogEvent("state_changed", state="crashed"), b"3"),
+        (LogEvent("release_rejected"), b"3"),
+        (LogEvent("source_failed"), b"3"),
+    ],
+)
+def test_the_priority_of_a_line_is_that_of_its_event(
+    event: LogEvent | None, priority: bytes
+) -> None:
+    [entry] = entries(make_batch(b"a\n", source="heroku", event=event))
+    assert b"PRIORITY=" + priority + b"\n" in entry
 
 
 @in_loop
@@ -222,6 +243,20 @@ async def test_waiting_for_a_slow_journal_blocks_nothing_and_can_be_cancelled(pa
     assert got == numbered(0, 4999).splitlines()
     await drain.deliver(make_block(make_batch(b"after\n")))
     assert [entry["MESSAGE"] for entry in receiver.entries()] == [[b"after"]]
+    await drain.close()
+    receiver.close()
+
+
+@in_loop
+async def test_other_tasks_run_while_many_lines_are_sent(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drain_module, "_ENTRIES_AT_ONCE", 2)  # fewer than the socket takes
+    receiver = Receiver(path)
+    drain = make_drain(path)
+    _, turns = await with_turns(drain.deliver(make_block(*[make_batch(b"a\n")] * 9)))
+    assert turns == 4
+    assert len(list(receiver.entries())) == 9
     await drain.close()
     receiver.close()
 

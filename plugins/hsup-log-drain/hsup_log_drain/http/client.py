@@ -30,8 +30,13 @@ class Client:
         _require_success(await self.ask(headers, body))
 
     async def ask(self, headers: Headers, body: bytes) -> Answer:
-        """Post a body; return the answer, whatever its status is. Raises DrainError."""
-        return await self._answer(Request(self._target.path, self._target.headers + headers, body))
+        """Post a body; return the answer, whatever its status is. Raises DrainError.
+
+        A header that the target has, too, takes the place of the target's.
+        """
+        given = {name.lower() for name, _ in headers}
+        others = tuple(one for one in self._target.headers if one[0].lower() not in given)
+        return await self._answer(Request(self._target.path, others + headers, body))
 
     async def close(self) -> None:
         """Close all connections, whatever is posted over them."""

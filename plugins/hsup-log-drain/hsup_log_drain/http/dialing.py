@@ -1,68 +1,49 @@
-"""Connect to the receiver that a URL names: the addresses of its host in turn."""
+"""Connect to the receiver that a URL names."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 from functools import partial
+from typing import TYPE_CHECKING
 
-from hsup.errors import DrainError, DrainUnreachable
-from hsup_log_drain.addresses import Address, reason, resolve
+from hsup_log_drain import dialing
+from hsup_log_drain.addresses import resolve
 from hsup_log_drain.http.connection import Connection
 from hsup_log_drain.http.target import Target
 from hsup_log_drain.tls import refusal
 
-#: For all addresses and for TLS together, as the platform has it.
-_SECONDS = 3.0
+if TYPE_CHECKING:
+    import ssl
+
+#: For all addresses and for TLS together.
+_SECONDS = dialing.SECONDS
+
+_OPTIONS = ((socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),)
 
 
 async def connect(target: Target) -> Connection:
     """Return a new connection; the host is resolved anew. Raises DrainUnreachable."""
+    context = None if target.tls is None else await target.tls.context()
     addresses = await resolve(target.url, socket.SOCK_STREAM, target.default_port)
     loop = asyncio.get_running_loop()
     end = loop.time() + _SECONDS
-    failure = DrainUnreachable("cannot connect: its host has no address")
-    for number, address in enumerate(addresses):
-        share = (end - loop.time()) / (len(addresses) - number)
-        try:
-            async with asyncio.timeout(share):
-                connected = await _connected(address)
-        except TimeoutError:
-            failure = DrainUnreachable(f"cannot connect: no answer within {_SECONDS:.0f} s")
-        except OSError as error:
-            failure = DrainUnreachable(f"cannot connect: {reason(error)}")
-        else:
-            return await _established(connected, target, end - loop.time())
-    raise failure
+    connected = await dialing.dial(addresses, _OPTIONS, _SECONDS)
+    if context is None:
+        _, connection = await loop.create_connection(
+            partial(Connection, target.url), sock=connected
+        )
+        return connection
+    return await _established(connected, target, context, end - loop.time())
 
 
-async def _connected(address: Address) -> socket.socket:
-    """Return a socket that is connected to an address. Raises OSError."""
-    created = socket.socket(address.family, socket.SOCK_STREAM)
+async def _established(
+    connected: socket.socket, target: Target, context: ssl.SSLContext, seconds: float
+) -> Connection:
+    """Have the event loop serve a socket with TLS. Raises DrainUnreachable."""
     try:
-        created.setblocking(False)  # noqa: FBT003 - its only way
-        created.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        await asyncio.get_running_loop().sock_connect(created, address.address)
-    except BaseException:
-        created.close()
-        raise
-    return created
-
-
-async def _established(connected: socket.socket, target: Target, seconds: float) -> Connection:
-    """Have the event loop serve a socket, with TLS if the target has it."""
-    create = asyncio.get_running_loop().create_connection
-    protocol = partial(Connection, target.url)
-    if target.tls is None:
-        return (await create(protocol, sock=connected))[1]
-    try:
-        context = target.tls.context()
-    except DrainError:
-        connected.close()
-        raise
-    try:
-        _, connection = await create(
-            protocol,
+        _, connection = await asyncio.get_running_loop().create_connection(
+            partial(Connection, target.url),
             sock=connected,
             ssl=context,
             server_hostname=target.url.host,

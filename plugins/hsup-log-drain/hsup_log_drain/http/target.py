@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Iterable
 from urllib.parse import quote
 
 from hsup import __version__
 from hsup.errors import UsageError
 from hsup.log_drain import DrainURL
+from hsup_log_drain.addresses import ascii_host
 from hsup_log_drain.tls import TLS
-
-#: A name, or an address, which may have a zone.
-_HOST = re.compile(r"[A-Za-z0-9._:%-]+")
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -58,13 +55,7 @@ def _path(path: str, query: str) -> str:
 
 def _authority(url: DrainURL) -> str:
     """Return the host and the port, in ASCII. Raises UsageError."""
-    try:
-        host = url.host.encode("idna").decode()
-    except UnicodeError:  # in it may be what was meant as a password
-        host = ""
-    if not _HOST.fullmatch(host):
-        raise UsageError("its URL has no valid host")
-    return url._replace(host=host).authority
+    return url._replace(host=ascii_host(url)).authority
 
 
 def _authorization(url: DrainURL) -> Iterable[tuple[str, str]]:

@@ -47,7 +47,7 @@ class Judge:
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        self._secrets = tuple(filter(None, secrets))
+        self._secrets = tuple(secret.casefold() for secret in secrets if secret)
         self._warning = ""
 
     def judge(self, answer: Answer, record_count: int) -> None:
@@ -61,7 +61,7 @@ class Judge:
             raise DrainError(text, retry_seconds=retry_seconds(answer.headers))
         if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
             hint = "redirects are not followed: use the URL that it redirects to"
-            raise DrainError(text, hint=hint)
+            raise DrainRefused(text, hint=hint)
         raise DrainRefused(text, hint=_HINTS.get(status))
 
     def _judge_success(self, answer: Answer, record_count: int) -> None:
@@ -73,26 +73,28 @@ class Judge:
             return
         try:
             said = rejection(answer.body)
-        except ValueError:
-            raise DrainError("its answer is not a response of OTLP") from None
+        except ValueError:  # or not all of one: to send the lines again would double them
+            self._warn("and its answer is not a response of OTLP")
+            return
         if said is None:
             return
         reason = self._repeatable(said.reason)
         if not said.record_count:
-            self._warn(reason)
+            self._warn(f"and says{reason}" if reason else "")
             return
         text = f"it rejected {said.record_count} of {record_count} lines{reason}"
         raise DrainRefused(text, taken_lines=max(record_count - said.record_count, 0))
 
-    def _warn(self, reason: str) -> None:
-        """Tell what a receiver that took everything says all the same, until it changes."""
-        if reason not in {"", self._warning}:
-            _log.warning("An OpenTelemetry receiver took all lines, and says%s", reason)
-        self._warning = reason
+    def _warn(self, text: str) -> None:
+        """Tell what there is to say of a receiver that took everything, until it changes."""
+        if text not in {"", self._warning}:
+            _log.warning("An OpenTelemetry receiver took all lines, %s", text)
+        self._warning = text
 
     def _repeatable(self, reason: str) -> str:
         """Return what a receiver says, after a colon; nothing if it has a secret."""
         said = reason.strip()
-        if not said or any(secret in said for secret in self._secrets):
+        folded = said.casefold()
+        if not said or any(secret in folded for secret in self._secrets):
             return ""
         return f": {said[:_REASON_LENGTH]}"

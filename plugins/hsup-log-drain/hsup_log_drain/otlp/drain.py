@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from hsup.errors import UsageError
 from hsup.log_drain import Destination, DrainLimits, LogBlock
 from hsup.threads import in_thread_or_here
 from hsup_log_drain.http.client import Client
@@ -17,17 +14,17 @@ from hsup_log_drain.http.compression import compressed
 from hsup_log_drain.http.target import Headers, Target
 from hsup_log_drain.otlp.endpoint import Endpoint, endpoint
 from hsup_log_drain.otlp.numbering import Numbering
+from hsup_log_drain.otlp.requirement import require_messages
 from hsup_log_drain.otlp.resources import attributes
 
 if TYPE_CHECKING:
     from hsup_log_drain.otlp.answers import Judge
     from hsup_log_drain.otlp.messages import Message
 
-_PACKAGE = "opentelemetry.proto"
-_REQUIREMENT = "opentelemetry-proto>=1.36"
 _ANSWERS = "hsup_log_drain.otlp.answers"
 
-#: Encoding so much takes 1 ms, or 5 ms for as many batches; and compressing it 3 ms.
+#: Encoding so much takes 1 ms, or 5 ms for as many batches, and three times that if each is of
+#: another dyno; and compressing it 3 ms.
 _LINES = 1024
 _BYTES = 1 << 17
 _LANES = 4
@@ -59,7 +56,7 @@ class OtlpDrain:
     async def deliver(self, block: LogBlock) -> None:
         """Post a block. Raises DrainError, and DrainRefused for what was rejected of it."""
         judge = self._judge or await self._prepare()
-        message = self._tried.pop(block.id, None) or self._encoded(block)
+        message = self._tried.pop(block.id, None) or await self._encoded(block)
         if not message.record_count:
             return
         self._keep(block.id, message)
@@ -70,11 +67,11 @@ class OtlpDrain:
         """Close all connections."""
         await self._client.close()
 
-    def _encoded(self, block: LogBlock) -> Message:
+    async def _encoded(self, block: LogBlock) -> Message:
         from hsup_log_drain.otlp.messages import encode  # which is loaded by now
 
         describe = partial(attributes, metadata=self._metadata())
-        message = encode(block.batches, describe, self._numbering)
+        message = await encode(block.batches, describe, self._numbering)
         return message._replace(data=compressed(message.data)) if self._is_gzip else message
 
     def _keep(self, block_id: str, message: Message) -> None:
@@ -94,18 +91,7 @@ class OtlpDrain:
 
 def create(destination: Destination) -> OtlpDrain:
     """Make the drain for a URL. Raises UsageError."""
-    _require_messages()
+    require_messages()
     receiver = endpoint(destination.url)
     client = Client(Target(receiver.url, receiver.tls))
     return OtlpDrain(client, receiver, destination.metadata)
-
-
-def _require_messages() -> None:
-    """Raise UsageError unless protobuf's messages are installed; this does not load them."""
-    try:
-        is_there = find_spec(_PACKAGE) is not None
-    except ModuleNotFoundError:  # not even the package that it is in
-        is_there = False
-    if not is_there:
-        text = "OpenTelemetry needs the package opentelemetry-proto, which is not installed"
-        raise UsageError(text, hint=f"{sys.executable} -m pip install '{_REQUIREMENT}'")

@@ -30,6 +30,9 @@ _RESERVED = frozenset(
     }
 )
 
+#: A part of a header's value, as in `Bearer KEY` and `token="KEY"`.
+_PART = re.compile(r'[^\s,;="]+')
+
 #: No part of a path that is a key is shorter.
 _KEY_LENGTH = 6
 
@@ -50,12 +53,15 @@ class Endpoint(NamedTuple):
     def secrets(self) -> Iterable[str]:
         """Return what a receiver is sent and must not be repeated, if it repeats that.
 
-        A key may be a part of the path; short parts are words such as `otlp`.
+        A key may be a part of the path; short parts are words such as `otlp`. It may also be a
+        part of a header's value, as in `Bearer KEY`.
         """
         user, password = self.url.user or "", self.url.password or ""
         basic = base64.b64encode(f"{user}:{password}".encode(errors="surrogateescape")).decode()
         parts = [one for one in self.url.path.split("/") if len(one) >= _KEY_LENGTH]
-        return (user, password, basic, *parts, *map(unquote, parts), *self.headers.values())
+        values = self.headers.values()
+        of_values = (part for value in values for part in _PART.findall(value))
+        return (user, password, basic, *parts, *map(unquote, parts), *values, *of_values)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.url}>"

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 
-from hsup.errors import DrainUnreachable
 from hsup.log_drain import DrainURL
-from hsup_log_drain.addresses import Address, resolve
+from hsup_log_drain.addresses import resolve
+from hsup_log_drain.dialing import SECONDS, dial
 from hsup_log_drain.syslog.connection import Connection
 from hsup_log_drain.syslog.session import PlainSession, TLSSession
 from hsup_log_drain.tls import TLS, refusal
 
-_CONNECTING_SECONDS = 3.0  # for each address, as the platform has it
 _HANDSHAKE_SECONDS = 5.0
 #: How long to wait for a word of a receiver that may yet refuse this side's certificate. Most
 #: send a session ticket at once (RFC 8446, 4.6.1).
@@ -38,7 +36,7 @@ async def connect(url: DrainURL, default_port: int) -> Connection:
 
 async def connect_with_tls(url: DrainURL, default_port: int, tls: TLS) -> Connection:
     """Return a connection with TLS, which the receiver has not refused. Raises DrainUnreachable."""
-    session = TLSSession(tls.context(), url.host)
+    session = TLSSession(await tls.context(), url.host)
     connected = await _connected(url, default_port)
     try:
         await _shake_hands(connected, session)
@@ -55,30 +53,9 @@ async def connect_with_tls(url: DrainURL, default_port: int, tls: TLS) -> Connec
 
 
 async def _connected(url: DrainURL, default_port: int) -> socket.socket:
-    """Return a socket that is connected to the first address that can be reached."""
-    failure = "it has no address"
-    for address in await resolve(url, socket.SOCK_STREAM, default_port):
-        try:
-            async with asyncio.timeout(_CONNECTING_SECONDS):
-                return await _socket(address)
-        except TimeoutError:
-            failure = f"no answer within {_CONNECTING_SECONDS:.0f} s"
-        except OSError as error:
-            failure = os.strerror(error.errno) if error.errno else str(error)
-    raise DrainUnreachable(f"cannot connect: {failure}")
-
-
-async def _socket(address: Address) -> socket.socket:
-    created = socket.socket(address.family, socket.SOCK_STREAM)
-    try:
-        created.settimeout(0)
-        for level, option, value in _OPTIONS:
-            created.setsockopt(level, option, value)
-        await asyncio.get_running_loop().sock_connect(created, address.address)
-    except BaseException:
-        created.close()
-        raise
-    return created
+    """Return a socket that is connected to the host of a URL. Raises DrainUnreachable."""
+    addresses = await resolve(url, socket.SOCK_STREAM, default_port)
+    return await dial(addresses, _OPTIONS, SECONDS)
 
 
 async def _shake_hands(connected: socket.socket, session: TLSSession) -> None:

@@ -91,6 +91,8 @@ class Connection:
         left = len(rest) + await self._settled()
         if left:
             raise ConnectionBroken(self.ending, sealed.opened(len(sealed.data) - left))
+        self._is_sending = False
+        self._socket.close()  # the other end, which has taken everything, has closed it
 
     def close(self) -> None:
         """Close it; what was sent still arrives."""

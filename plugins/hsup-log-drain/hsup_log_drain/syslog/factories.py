@@ -7,6 +7,7 @@ from functools import partial
 from hsup.errors import UsageError
 from hsup.log_drain import Destination, DrainURL, LogDrain
 from hsup.numerals import whole_number
+from hsup_log_drain.addresses import ascii_host
 from hsup_log_drain.syslog.header import header
 
 #: RFC 6587 names no port, and this is what receivers listen at; RFC 5425, 4.1; RFC 5426, 3.3.
@@ -53,9 +54,10 @@ def over_udp(destination: Destination) -> LogDrain:
 
 
 def _require_host_only(url: DrainURL) -> None:
-    """Raise UsageError for what syslog has no use for."""
+    """Raise UsageError for what can be no host, and for what syslog has no use for."""
     if not url.host:
         raise UsageError(f'a drain of scheme "{url.scheme}" needs a host')
+    ascii_host(url)
     if url.path not in ("", "/"):
         raise UsageError(f'a drain of scheme "{url.scheme}" has no path', hint="leave it out")
     if url.user is not None or url.password is not None:

@@ -17,12 +17,14 @@ from hsup.errors import DrainError, DrainRefused, DrainUnreachable, UsageError
 from hsup.launch import dyno_id
 from hsup.log_drain import Destination, DrainURL, LogBlock
 from hsup_log_drain.hooks import hsup_register_log_drains
+from hsup_log_drain.http import connection
 from hsup_log_drain.otlp.drain import OtlpDrain, create
 from hsup_log_drain.testing import Authority, Ending, HttpAnswer, HttpReceiver, Reading, status
 from hsup_log_drain.testing.otlp_receiver import otlp_receiver, records, response
 
 TIME = 1_790_000_000_123_456_789
 PROTOBUF = {"Content-Type": "application/x-protobuf"}
+HALF_A_RESPONSE = response(1, "x" * 100).data[:-50]
 
 
 @pytest.fixture
@@ -143,6 +145,12 @@ def test_a_path_user_and_headers_are_those_of_the_url(receiver: HttpReceiver) ->
     assert request.headers["user-agent"].startswith("hsup/")
 
 
+def test_a_header_of_the_url_takes_the_place_of_hsups_own(receiver: HttpReceiver) -> None:
+    deliver(drain(receiver.port, parameters=[("header.user-agent", "shop/1")]), LINE)
+    [request] = receiver.requests
+    assert request.headers["user-agent"] == "shop/1"
+
+
 def test_bodies_are_compressed_if_the_url_asks_for_it(receiver: HttpReceiver) -> None:
     lines = b"the same again and again\n" * 500
     for parameters in ([], [("gzip", "1")]):
@@ -178,7 +186,10 @@ def test_what_is_rejected_of_a_block_is_lost_and_not_sent_again(receiver: HttpRe
     assert caught.value.taken_lines == 1
 
 
-@pytest.mark.parametrize("secret", ["pass/word", "user", "a-key", "the%2Dpath", "the-path"])
+@pytest.mark.parametrize(
+    "secret",
+    ["pass/word", "user", "a-key", "A-KEY", "the%2Dpath", "the-path", "of-bearer", "of-token"],
+)
 def test_a_reason_that_repeats_a_secret_is_not_repeated(
     receiver: HttpReceiver, secret: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -189,7 +200,11 @@ def test_a_reason_that_repeats_a_secret_is_not_repeated(
         path="/the%2Dpath",
         user="user",
         password="pass/word",
-        parameters=[("header.key", "a-key")],
+        parameters=[
+            ("header.key", "a-key"),
+            ("header.X-Authorization", "Bearer of-bearer"),
+            ("header.X-Token", 'Token token="of-token", id=1'),
+        ],
     )
 
     async def work(made: OtlpDrain) -> None:
@@ -260,7 +275,7 @@ def test_a_block_is_refused_after_every_other_status(receiver: HttpReceiver, num
 
 def test_a_redirect_is_not_followed(receiver: HttpReceiver) -> None:
     receiver.answer(status(307, headers={"Location": receiver.url}))
-    with pytest.raises(DrainError, match="redirects are not followed"):
+    with pytest.raises(DrainRefused, match="redirects are not followed"):
         deliver(drain(receiver.port), LINE)
     assert len(receiver.requests) == 1
 
@@ -282,10 +297,28 @@ def test_a_web_page_is_no_success(receiver: HttpReceiver) -> None:
         deliver(drain(receiver.port), LINE)
 
 
-def test_an_answer_that_is_no_response_is_an_error(receiver: HttpReceiver) -> None:
-    receiver.answer(status(200, b"\xff", PROTOBUF))
-    with pytest.raises(DrainError, match="its answer is not a response of OTLP"):
+@pytest.mark.parametrize(
+    "answer",
+    [
+        status(200, b"\xff", PROTOBUF),
+        HttpAnswer(HALF_A_RESPONSE, ending=Ending.CLOSE),
+        HttpAnswer(HALF_A_RESPONSE, ending=Ending.HANG),
+    ],
+    ids=["other", "cut", "slow"],
+)
+def test_lines_are_not_sent_again_after_a_success_whose_answer_cannot_be_read(
+    receiver: HttpReceiver,
+    answer: HttpAnswer,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connection, "_REST_SECONDS", 0.1)
+    receiver.answer(answer)
+    with caplog.at_level(logging.WARNING):
         deliver(drain(receiver.port), LINE)
+    text = "An OpenTelemetry receiver took all lines, and its answer is not a response of OTLP"
+    assert [one.getMessage() for one in caplog.records] == [text]
+    assert len(receiver.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -403,6 +436,22 @@ def test_a_package_that_is_missing_is_named_when_the_drain_is_made(
         drain(4318)
     assert "needs the package opentelemetry-proto, which is not installed" in str(caught.value)
     assert f"{sys.executable} -m pip install 'opentelemetry-proto>=" in str(caught.value)
+
+
+@pytest.mark.parametrize("version", ["0.99.1", "1.35.0", "1.4"])
+def test_a_package_that_is_too_old_is_named_when_the_drain_is_made(
+    version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = tmp_path / f"opentelemetry_proto-{version}.dist-info"
+    directory.mkdir()
+    metadata = f"Metadata-Version: 2.1\nName: opentelemetry-proto\nVersion: {version}\n"
+    (directory / "METADATA").write_text(metadata)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UsageError) as caught:
+        drain(4318)
+    text = f"needs the package opentelemetry-proto 1.36 or later, and {version} is installed"
+    assert text in str(caught.value)
+    assert f"{sys.executable} -m pip install 'opentelemetry-proto>=1.36'" in str(caught.value)
 
 
 def test_both_schemes_are_registered() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 import pytest
@@ -39,7 +40,7 @@ def dyno_of(batch: LogBatch) -> Mapping[str, str]:
 
 
 def resources(batches: Sequence[LogBatch]) -> list[ResourceLogs]:
-    message = encode(batches, dyno_of, Numbering())
+    message = asyncio.run(encode(batches, dyno_of, Numbering()))
     request = ExportLogsServiceRequest.FromString(message.data)
     records = [one for logs in request.resource_logs for one in logs.scope_logs]
     assert message.record_count == sum(len(scope.log_records) for scope in records)
@@ -174,6 +175,7 @@ def test_a_new_state_is_an_attribute() -> None:
         (LogEvent("state_changed", state="up"), 9),
         (LogEvent("warning"), 13),
         (LogEvent("error", code="L10"), 13),
+        (LogEvent("error", code="L14"), 17),
         (LogEvent("error", code="R15"), 17),
         (LogEvent("error"), 17),
         (LogEvent("state_changed", state="crashed"), 17),

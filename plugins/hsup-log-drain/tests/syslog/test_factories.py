@@ -37,6 +37,20 @@ def test_what_syslog_has_no_use_for_is_an_error(scheme: str, url: DrainURL, prob
 
 
 @pytest.mark.parametrize("scheme", _SCHEMES)
+@pytest.mark.parametrize("host", [".example", "secret..example", "s" * 64, "se cret", "secret\0"])
+def test_what_can_be_no_host_is_an_error(scheme: str, host: str) -> None:
+    with pytest.raises(UsageError, match="its URL has no valid host") as failed:
+        create(DrainURL(scheme, host))
+    assert "secret" not in str(failed.value)
+
+
+@pytest.mark.parametrize("scheme", _SCHEMES)
+@pytest.mark.parametrize("host", ["logs.example", "logs.example.", "b\u00fccher.example", "::1"])
+def test_a_host_is_a_name_or_an_address(scheme: str, host: str) -> None:
+    create(DrainURL(scheme, host))
+
+
+@pytest.mark.parametrize("scheme", _SCHEMES)
 def test_a_path_of_a_slash_is_none(scheme: str) -> None:
     assert create(DrainURL(scheme, "logs.example", path="/")).limits.bytes > 0
 

@@ -137,6 +137,20 @@ def test_a_receiver_that_half_closes_gets_what_is_under_way_and_is_left_then() -
     asyncio.run(run())
 
 
+def test_a_connection_is_closed_if_the_receiver_closed_it_while_it_took_everything() -> None:
+    async def run() -> None:
+        with listening(buffer_bytes=_SMALL_BUFFER) as listener:
+            async with opened("syslog", listener.port) as drain:
+                delivering, peer = await _deliver_and_accept(drain, listener, _MANY)
+                taken = await peer.read(100_000)
+                peer.half_close()
+                reading = asyncio.create_task(peer.read_all())
+                await delivering
+                assert messages(taken + await reading) == _MANY  # up to the end
+
+    asyncio.run(run())
+
+
 def test_a_receiver_that_half_closes_while_nothing_is_sent_is_left_at_once() -> None:
     async def run() -> None:
         with listening() as listener:

@@ -63,3 +63,7 @@ def test_a_failure_before_the_program_begins_ends_both_processes(words: list[str
     assert ended.stderr.splitlines()[0] == "hsup: warning: finished"
     expected = "OSError: [Errno 24] Too many open files" if words else "hsup: it failed"
     assert ended.stderr.splitlines()[-1] == expected
+
+
+def test_a_signal_that_kills_the_relay_before_it_is_ready_gives_the_status_of_a_shell() -> None:
+    assert begun("kill").returncode == 128 + signal.SIGKILL

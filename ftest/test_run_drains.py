@@ -72,6 +72,37 @@ def hsup_register_log_drains():
     return {"append": Appending}
 """
 
+#: A driver that finds nothing to run dynos with.
+DRIVER = """
+from hsup import hookimpl
+from hsup.errors import DriverError
+
+class Lacking:
+    binds_paths = False
+
+    def build(self, release):
+        raise DriverError("there is no engine", hint="start one")
+
+    async def start(self, spec, output):
+        raise NotImplementedError
+
+    def run(self, spec, grace_seconds):
+        raise NotImplementedError
+
+    def sweep(self):
+        return ()
+
+    def close(self):
+        pass
+
+@hookimpl
+def hsup_register_drivers():
+    return {"lacking": lambda settings: Lacking()}
+"""
+
+
+Opener = Callable[..., Terminal]
+
 
 class Drained:
     """A drain's file."""
@@ -172,6 +203,23 @@ def test_a_drain_that_makes_no_sense_is_refused_before_anything_runs(hsup: Hsup)
     assert "s3cret" not in done.message
 
 
+@pytest.mark.simple_only("it is about a driver of its own")
+@pytest.mark.parametrize("has_terminal", [False, True])
+def test_a_failure_before_the_program_begins_is_told_and_ends_hsup(
+    hsup: Hsup, install: Callable[..., None], terminal: Opener, has_terminal: bool
+) -> None:
+    install("hsup-driver-lacking", DRIVER)
+    words = ("run", "--driver", "lacking", "true")
+    if has_terminal:
+        screen = terminal(*words)
+        screen.wait_for("hsup: there is no engine; start one")
+        assert screen.ended() == 1
+    else:
+        done = hsup.call(*words)
+        assert (done.message, done.status) == ("hsup: there is no engine; start one\n", 1)
+    assert hsup.processes() == {}
+
+
 def test_a_release_names_drains_and_one_that_makes_no_sense_keeps_nothing_from_running(
     hsup: Hsup, drain: Drained
 ) -> None:
@@ -193,8 +241,6 @@ def test_sigterm_goes_to_the_program(hsup: Hsup, drain: Drained) -> None:
     assert running.stop(signal.SIGTERM) == 9
     assert drain.text() == "ready\ntold\n"
 
-
-Opener = Callable[..., Terminal]
 
 #: Tells what a program finds at its streams.
 LOOKS = (

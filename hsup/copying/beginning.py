@@ -38,8 +38,14 @@ def begin(deliverer: Deliverer) -> Runner:
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     of_runner.tell(PID, str(os.getpid()))
     if not of_runner.waits_for(READY):
-        os._exit(1 if is_above else os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        os._exit(1 if is_above else _status_of(child))
     return Runner(between, of_runner, None if is_above else child)
+
+
+def _status_of(child: int) -> int:
+    """Wait for the end of a child; return its status as in a shell: 128 + N for a signal N."""
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return code if code >= 0 else 128 - code
 
 
 def _relay(relay: Relay, between: Ends, of_relay: Channel) -> NoReturn:

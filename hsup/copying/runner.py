@@ -26,6 +26,7 @@ class Runner:
         self._channel = channel
         self._relay = relay
         self._own: dict[int, int] = {}
+        self._has_begun = False
 
     @property
     def processes(self) -> tuple[int, ...]:
@@ -38,6 +39,7 @@ class Runner:
             self._own[stream] = copy_of(stream)
             os.dup2(end, stream)
         self._ends.leave()
+        self._has_begun = True
         self._channel.tell(BEGUN)
 
     def __exit__(
@@ -47,9 +49,7 @@ class Runner:
         trace: TracebackType | None,
     ) -> None:
         """Take the streams back, once the caller has everything that was written."""
-        for stream, own in self._own.items():
-            os.dup2(own, stream)
-            os.close(own)
+        self._take_back()
         self._channel.tell(ENDED)
         self._wait(self._channel.fileno())
         self._channel.waits_for(COPIED)
@@ -59,7 +59,14 @@ class Runner:
         self._channel.tell(SAID, text)
 
     def leave(self) -> None:
-        """Wait until the relay has delivered everything, or has given up."""
+        """Wait until the relay has delivered everything, or has given up.
+
+        The program need not have begun.
+        """
+        if not self._has_begun:
+            self._take_back()
+            self._ends.leave()
+            self._channel.tell(ENDED)
         self._channel.tell(LEFT)
         if self._relay is None:  # it waits for this process
             return
@@ -67,6 +74,11 @@ class Runner:
         self._wait(ended)
         os.close(ended)
         os.waitpid(self._relay, 0)
+
+    def _take_back(self) -> None:
+        for stream, own in self._own.items():
+            os.dup2(own, stream)
+            os.close(own)
 
     def _wait(self, descriptor: int) -> None:
         """Wait until a descriptor is readable; tell the relay if the user does not want to wait.

@@ -43,8 +43,9 @@ class Cursor:
         if (part.segment.number, part.start) != (self.number, self.offset):
             return  # there was no room for it meanwhile
         if loaded.mark is None or not loaded.data:
-            part.segment.is_damaged = True
-            self.offset = part.segment.size
+            if part.path == part.segment.path:  # else it was renamed before it was read
+                part.segment.is_damaged = True
+                self.offset = part.segment.size
         else:
             part.segment.mark = loaded.mark
             self._data, self._data_start = loaded.data, part.start

@@ -132,9 +132,14 @@ class Spool:
 
     @property
     def to_load(self) -> Part | None:
-        """Return what is to be read and given to `load` before `next` returns more."""
+        """Return what is to be read and given to `load` before `next` returns more.
+
+        The newest file is read by `next` itself: it may get another name meanwhile.
+        """
         segment = self._current()
-        return None if segment is None else self._cursor.to_load(segment)
+        if segment is None or self._is_written(segment):
+            return None
+        return self._cursor.to_load(segment)
 
     def load(self, part: Part, loaded: Loaded) -> None:
         """Take what was read of a part."""

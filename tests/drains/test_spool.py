@@ -234,6 +234,30 @@ def test_a_file_that_is_gone_is_a_damage_and_no_crash(tmp_path: Path) -> None:
     assert 0 < len(given) < 100
 
 
+def test_a_file_that_becomes_full_while_it_is_read_is_whole(tmp_path: Path) -> None:
+    spool = opened(tmp_path, segment_bytes=1000)
+    spool.append(numbered(10))
+    part = spool.to_load
+    spool.append(numbered(90, 10))
+    spool.append(numbered(1, 100))
+    if part is not None:
+        spool.load(part, part.read())
+    assert lines(left(spool)) == lines(numbered(101))
+    assert spool.take_damages() == []
+
+
+def test_a_file_that_is_renamed_before_it_is_read_is_not_damaged(tmp_path: Path) -> None:
+    spool = opened(tmp_path, segment_bytes=1000)
+    spool.append(numbered(90))
+    spool.append(numbered(1, 90))
+    part = spool.to_load
+    assert part is not None
+    moved = part._replace(path=str(tmp_path / "0000000001.spool"))
+    spool.load(moved, moved.read())
+    assert lines(left(spool)) == lines(numbered(91))
+    assert spool.take_damages() == []
+
+
 def test_files_that_were_put_aside_make_room_first(tmp_path: Path) -> None:
     tmp_path.joinpath("0000000001-9.spool.damaged").write_bytes(bytes(9000))
     spool = opened(tmp_path, 10_000, 1000)

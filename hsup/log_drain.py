@@ -22,8 +22,10 @@ _OF_THIS_MACHINE = frozenset({"file", "journal"})
 class DrainURL(NamedTuple):
     """Where a destination is. Neither `str` nor `repr` shows anything that may be a secret.
 
-    `path` is as it was written, percent-encoded; `user` and `password` are decoded, and so are
-    `parameters`, the pairs of the query in their order.
+    `path` and `query` are as they were written, percent-encoded; `user` and `password` are decoded,
+    and so are `parameters`, the pairs of the query in their order. A part of the query without a
+    `=` is a name with an empty value. What passes the query on to a receiver uses `query`, as
+    receivers may tell `a=b%20c` from `a=b+c`, or `a` from `a=`.
     """
 
     scheme: str
@@ -33,6 +35,7 @@ class DrainURL(NamedTuple):
     user: str | None = None
     password: str | None = None
     parameters: tuple[tuple[str, str], ...] = ()
+    query: str = ""
 
     @property
     def is_of_this_machine(self) -> bool:
@@ -51,7 +54,9 @@ class DrainURL(NamedTuple):
             if name in names:
                 taken[name] = value
         rest = tuple(pair for pair in self.parameters if pair[0] not in names)
-        return taken, self._replace(parameters=rest)
+        parts = self.query.split("&")
+        query = "&".join(part for part in parts if parameter(part)[0] not in names)
+        return taken, self._replace(parameters=rest, query=query)
 
     def require_nothing_else(self, *known: str) -> None:
         """Raise UsageError for a parameter that is left; `known` are those that there are."""
@@ -73,6 +78,14 @@ class DrainURL(NamedTuple):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self}>"
+
+
+def parameter(part: str) -> tuple[str, str]:
+    """Return the name and the value, decoded, that a part of a query is."""
+    from urllib.parse import unquote_plus  # takes long, and only drains need it
+
+    name, _, value = part.partition("=")
+    return unquote_plus(name), unquote_plus(value)
 
 
 class Destination(NamedTuple):

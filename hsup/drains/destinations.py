@@ -42,8 +42,13 @@ class Wanted(NamedTuple):
 
 
 def wanted(text: str, *, kind: str | None = None, token: str | None = None) -> Wanted:
-    """Return the destination that a URL describes. Raises UsageError without secrets."""
+    """Return the destination that a URL describes. Raises UsageError without secrets.
+
+    The whole query of Logplex's URL is the receiver's.
+    """
     url = urls.read(text)
+    if kind == LOGPLEX:
+        return Wanted(kind, url, token or _token(text), urls.Keeping())
     try:
         keeping, rest = urls.keeping(url)
     except UsageError as error:
@@ -224,13 +229,22 @@ def _require_safe(one: Wanted) -> None:
     if url.is_of_this_machine or not url.host:
         text = f"drain {url} is of this machine, which only its user may name"
         raise UsageError(text, hint="name it with --drain")
-    names = [name for name, _ in url.parameters]
+    for name in _names_of_files(one):
+        text = f'drain {url} has the parameter "{name}", which only the user may give'
+        raise UsageError(text, hint="name the drain with --drain")
+
+
+def _names_of_files(one: Wanted) -> Iterator[str]:
+    """Yield the parameters of a destination with which it would open files."""
+    if one.kind == LOGPLEX:  # they are the receiver's
+        return
     if one.keeping.spool is not None:
-        names.append(urls.SPOOL)
+        yield urls.SPOOL
+    names = [name for name, _ in one.url.parameters]
+    is_key_of_receiver = one.kind in urls.OF_HTTP and "cert" not in names
     for name in names:
-        if name in urls.OF_FILES:
-            text = f'drain {url} has the parameter "{name}", which only the user may give'
-            raise UsageError(text, hint="name the drain with --drain")
+        if name in urls.OF_FILES and not (name == "key" and is_key_of_receiver):
+            yield name
 
 
 async def _ended(delivery: Delivery) -> Undelivered:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from hsup.errors import UsageError
-from hsup.log_drain import DrainURL
+from hsup.log_drain import DrainURL, parameter
 from hsup.numerals import whole_number
 from hsup.validation import line_problem
 
@@ -29,6 +29,8 @@ _EXAMPLE = (
 BUFFER, SPOOL, SPOOL_SIZE = "buffer", "spool", "spool_size"
 #: Parameters that name files of this machine, which are not for the author of a release.
 OF_FILES = frozenset({SPOOL, "ca", "cert", "key", "socket"})
+#: The kinds for which `key` is the receiver's own parameter if there is no `cert`.
+OF_HTTP = frozenset({"http", "https"})
 
 
 class Keeping(NamedTuple):
@@ -51,9 +53,6 @@ def read(text: str) -> DrainURL:
     try:
         split = urlsplit(text)
         port, host = split.port, split.hostname or ""
-        parameters = parse_qsl(
-            split.query, keep_blank_values=True, strict_parsing=bool(split.query)
-        )
     except ValueError:
         raise UsageError(
             f"its URL cannot be parsed after {scheme[1].lower()}:", hint=_EXAMPLE
@@ -67,7 +66,8 @@ def read(text: str) -> DrainURL:
         path=split.path,
         user=_decoded(split.username),
         password=_decoded(split.password),
-        parameters=tuple(parameters),
+        parameters=tuple(parameter(part) for part in split.query.split("&") if part),
+        query=split.query,
     )
 
 
@@ -87,7 +87,8 @@ def keeping(url: DrainURL) -> tuple[Keeping, DrainURL]:
 
 
 def _decoded(text: str | None) -> str | None:
-    return None if text is None else unquote(text)
+    """Return a user or a password; bytes that are not UTF-8 stay what they are."""
+    return None if text is None else unquote(text, errors="surrogateescape")
 
 
 def _size(name: str, text: str) -> int:

@@ -7,6 +7,8 @@ secrets of the destination's URL out of messages.
 from __future__ import annotations
 
 import asyncio
+import re
+from collections.abc import Iterator
 
 from hsup.errors import DrainError, HsupError, UsageError
 from hsup.log_drain import Destination, DrainLimits, DrainURL, LogBlock, LogDrain, LogDrainFactory
@@ -19,6 +21,9 @@ _LEAST_SECRET = 3
 #: Parameters whose values are files, which messages name. `key` is one beside `cert` only: else it
 #: may be what a service knows its customers by.
 _FILES = frozenset({"ca", "cert", "socket", "spool"})
+#: A part of a query without a value that looks like this is the name of a parameter; another one
+#: may be a token.
+_PLAIN_NAME = re.compile(r"[a-z_]{1,12}")
 
 _is_drain = has("deliver", "close", what="a log drain", may_have=("limits",))
 
@@ -90,15 +95,24 @@ def create_drain(
 
 def without_secrets(text: str, url: DrainURL) -> str:
     """Return a text in which what may be a secret of a URL is replaced by dots."""
-    files = _FILES | ({"key"} if "cert" in dict(url.parameters) else set())
-    values = (
-        url.user,
-        url.password,
-        *(value for name, value in url.parameters if name not in files),
-    )
+    values = (url.user, url.password, url.query, *_values(url))
     parts = {one for one in values if one and len(one) >= _LEAST_SECRET}
     if not url.is_of_this_machine and len(url.path) > _LEAST_SECRET:
         parts.add(url.path)
     for part in sorted(parts, key=len, reverse=True):
         text = text.replace(part, "...")
     return text
+
+
+def _values(url: DrainURL) -> Iterator[str]:
+    """Yield the values of the query, decoded and as they were written, but for names of files."""
+    files = _FILES | ({"key"} if "cert" in dict(url.parameters) else set())
+    for name, value in url.parameters:
+        if name not in files:
+            yield value
+            if not value and not _PLAIN_NAME.fullmatch(name):
+                yield name
+    for part in url.query.split("&"):
+        name, _, written = part.partition("=")
+        if name not in files:
+            yield written

@@ -127,7 +127,8 @@ async def test_an_unknown_scheme_of_a_release_is_said_once_and_stops_nothing() -
         ("file:/etc/passwd", "drain file:/etc/passwd is of this machine"),
         ("journal:", "drain journal: is of this machine"),
         ("https://a.example/?spool=/etc", 'drain https://a.example has the parameter "spool"'),
-        ("https://a.example/?key=/etc/shadow", 'drain https://a.example has the parameter "key"'),
+        ("https://a.example/?key=/x&cert=/y", 'drain https://a.example has the parameter "key"'),
+        ("syslog+tls://a.example?key=/x", 'drain syslog+tls://a.example has the parameter "key"'),
     ],
 )
 @pytest.mark.parametrize("author", [STRANGER, None])
@@ -138,6 +139,15 @@ async def test_the_author_of_a_release_names_no_file_of_this_machine(
         all_of_them.follow(released(drain, author=author), grace_seconds=5.0)
         assert kinds.made == {}
         assert problem in kinds.said[0]
+
+
+async def test_a_release_may_give_a_receiver_its_own_parameters() -> None:
+    async with destinations() as (all_of_them, kinds):
+        logs = "https://logplex.example/?key=1&cert=2&spool=3&buffer=4"
+        release = released("https://a.example/?key=1", author=STRANGER, logplex_url=logs)
+        all_of_them.follow(release, grace_seconds=5.0)
+        assert kinds.said == []
+        assert {one.url.query for one in kinds.destinations} == {"key=1", logs.partition("?")[2]}
 
 
 async def test_hsups_user_may_name_files_in_a_release() -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsup.drains import urls
-from hsup.drains.destinations import wanted
+from hsup.drains.destinations import LOGPLEX, wanted
 from hsup.errors import UsageError
 
 SECRETS = ("user", "s3cret%21", "tok-en", "f00d")
@@ -52,7 +52,6 @@ def test_a_destination_is_called_by_what_is_no_secret(text: str, shown: str) -> 
         ("https://x:99999/", "its URL cannot be parsed after https:"),
         ("https://x:port/", "its URL cannot be parsed after https:"),
         ("https://x/#frag", "its URL has a fragment; write # as %23"),
-        ("https://x/?novalue&x=1", "its URL cannot be parsed after https:"),
     ],
 )
 def test_what_is_wrong_with_a_url_is_told_without_it(text: str, problem: str) -> None:
@@ -76,6 +75,41 @@ def test_how_lines_are_kept_is_read_and_taken_out_of_the_url() -> None:
     )
     assert kept == urls.Keeping(2 << 20, "/var/spool/hsup", 1 << 30)
     assert rest.parameters == (("a", "1"),)
+
+
+@pytest.mark.parametrize(
+    ("query", "left"),
+    [
+        ("", ""),
+        ("token", "token"),
+        ("a=b%2Fc+d&e=%ff&&f=%20&", "a=b%2Fc+d&e=%ff&&f=%20&"),
+        ("buffer=2M&t%6Fken=%61&spool=%2Fvar%2Fspool&t", "t%6Fken=%61&t"),
+        ("a=1&%62uffer=2M", "a=1"),
+        ("a[]=1;buffer=2", "a[]=1;buffer=2"),
+    ],
+)
+def test_what_is_left_of_a_query_is_as_it_was_written(query: str, left: str) -> None:
+    _, rest = urls.keeping(urls.read(f"https://x/?{query}"))
+    assert rest.query == left
+
+
+def test_a_part_of_a_query_without_a_value_is_a_name() -> None:
+    url = urls.read("https://x/?token&a=&b=1+2%203")
+    assert url.parameters == (("token", ""), ("a", ""), ("b", "1 2 3"))
+    with pytest.raises(UsageError, match='has no parameter "token"'):
+        url.require_nothing_else("a")
+
+
+def test_bytes_of_a_password_stay_what_they_are() -> None:
+    url = urls.read("https://u%ff:p%C3%A9@x/")
+    assert (url.user, url.password) == ("u\udcff", "pé")
+
+
+def test_the_whole_query_of_a_logplex_is_its_own() -> None:
+    url = "https://x/logs?buffer=1&spool=here&key=2&buffer"
+    found = wanted(url, kind=LOGPLEX)
+    assert found.url.query == url.partition("?")[2]
+    assert found.keeping == urls.Keeping()
 
 
 @pytest.mark.parametrize(

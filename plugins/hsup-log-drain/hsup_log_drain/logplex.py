@@ -61,7 +61,8 @@ class LogplexDrain:
 def create(destination: Destination) -> LogplexDrain:
     """Make the drain for a URL, whose whole query is Logplex's. Raises UsageError."""
     url = destination.url
-    return LogplexDrain(Client(Target(url, TLS({}) if url.scheme == "https" else None)))
+    tls = TLS({}) if url.scheme == "https" else None
+    return LogplexDrain(Client(Target(url, tls, url.query)))
 
 
 def _is_sent(batch: LogBatch) -> bool:

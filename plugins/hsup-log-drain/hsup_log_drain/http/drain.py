@@ -57,7 +57,7 @@ def create(destination: Destination) -> HttpDrain:
     """Make the drain for a URL. Raises UsageError."""
     url, is_compressed = take_gzip(destination.url)
     tls, url = _take_tls(url)
-    client = Client(Target(url, tls))
+    client = Client(Target(url, tls, url.query))
     return HttpDrain(client, destination.token, is_compressed=is_compressed)
 
 

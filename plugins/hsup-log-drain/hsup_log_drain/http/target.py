@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterable
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from hsup import __version__
 from hsup.errors import UsageError
@@ -22,7 +22,9 @@ _PORTS = {"http": 80, "https": 443}
 
 #: What RFC 3986 (3.3) allows in a path, and `%`, as a path is written percent-encoded.
 _OF_PATHS = "/%:@!$&'()*+,;=~"
-_OF_QUERIES = "/:@!$'()*,;~"
+#: What stays as it is written in a query: all printable ASCII but the blank, quotation marks, `#`,
+#: `<` and `>`.
+_OF_QUERIES = "!$%&'()*+,-./:;=?@[\\]^_`{|}~"
 
 
 class Target:
@@ -31,14 +33,14 @@ class Target:
     This has the user, the password and the query: nothing of it is for a text, except `url`.
     """
 
-    def __init__(self, url: DrainURL, tls: TLS | None) -> None:
-        """Take a URL whose parameters are for the receiver. Raises UsageError."""
+    def __init__(self, url: DrainURL, tls: TLS | None, query: str = "") -> None:
+        """Take a URL, and that part of its query that is for the receiver. Raises UsageError."""
         if url.scheme not in _PORTS:
             raise UsageError(f'"{url.scheme}" is not a scheme of HTTP', hint="use https or http")
         self.url = url
         self.tls = tls
         self.default_port = _PORTS[url.scheme]
-        self.path = _path(url)
+        self.path = _path(url.path, query)
         self.headers: Headers = (
             ("Host", _authority(url)),
             ("User-Agent", f"hsup/{__version__}"),
@@ -46,11 +48,11 @@ class Target:
         )
 
 
-def _path(url: DrainURL) -> str:
+def _path(path: str, query: str) -> str:
     """Return the path and the query, percent-encoded."""
     errors = "surrogateescape"  # bytes of a command line that are not UTF-8 stay what they are
-    path = quote(url.path or "/", safe=_OF_PATHS, errors=errors)
-    query = urlencode(url.parameters, quote_via=quote, safe=_OF_QUERIES, errors=errors)
+    path = quote(path or "/", safe=_OF_PATHS, errors=errors)
+    query = quote(query, safe=_OF_QUERIES, errors=errors)
     return f"{path}?{query}" if query else path
 
 

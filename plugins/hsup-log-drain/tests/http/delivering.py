@@ -42,6 +42,7 @@ def parsed(text: str) -> DrainURL:
         None if split.username is None else unquote(split.username),
         None if split.password is None else unquote(split.password),
         tuple(parse_qsl(split.query, keep_blank_values=True)),
+        split.query,
     )
 
 

@@ -64,6 +64,20 @@ def test_user_password_path_and_query_go_to_the_receiver(receiver: HttpReceiver)
     assert base64.b64decode(pair) == b"me@x:p:ss"
 
 
+@pytest.mark.parametrize(
+    "query", ["token", "a=%ff", "a=b%2Fc+d&e=%20f", "a[]={1}|2&b='3'", "x=1&&y;z=%2b&"]
+)
+@pytest.mark.parametrize("kind", ["http", "logplex"])
+def test_a_query_arrives_as_it_was_written(receiver: HttpReceiver, query: str, kind: str) -> None:
+    deliver(f"{receiver.url}/in?{query}", kind=kind)
+    assert receiver.requests[0].head.target == f"/in?{query}"
+
+
+def test_what_a_request_cannot_have_in_a_query_is_encoded(receiver: HttpReceiver) -> None:
+    deliver(f'{receiver.url}/in?a=é"<&gzip=0')
+    assert receiver.requests[0].head.target == "/in?a=%C3%A9%22%3C"
+
+
 def test_bytes_of_a_url_that_are_no_text_stay_what_they_are(receiver: HttpReceiver) -> None:
     deliver(f"{receiver.url}/\udcff?a=\udcfe")
     assert receiver.requests[0].head.target == "/%FF?a=%FE"

@@ -6,15 +6,10 @@ import time
 from collections.abc import Iterator
 
 from hsup.api import LogBatch
+from hsup_log_drain.severity import ERROR, INFO, WARN, severity
 
-#: Of syslog (man 3 syslog). A dyno's standard error is no error: most programs log there.
-_INFO, _WARNING, _ERROR = 6, 4, 3
-_PRIORITIES = {
-    "error": _ERROR,
-    "release_rejected": _WARNING,
-    "source_failed": _WARNING,
-    "warning": _WARNING,
-}
+#: Of syslog (man 3 syslog).
+_PRIORITIES = {INFO: 6, WARN: 4, ERROR: 3}
 #: A value with one of these has its length before it; with a newline it must.
 _NEWLINE, _NUL = b"\n", b"\0"
 _LENGTH_BYTES = 8
@@ -37,7 +32,7 @@ def entries(batch: LogBatch) -> list[bytes]:
 def _fields(batch: LogBatch) -> Iterator[tuple[bytes, object]]:
     """Yield all fields but the message."""
     event = batch.event
-    yield b"PRIORITY", _INFO if event is None else _PRIORITIES.get(event.name, _INFO)
+    yield b"PRIORITY", _PRIORITIES[severity(event)]
     yield b"SYSLOG_IDENTIFIER", f"{batch.app}/{batch.dyno}" if batch.app else batch.dyno
     yield b"SYSLOG_TIMESTAMP", _timestamp(batch.time)
     yield b"DYNO", batch.dyno

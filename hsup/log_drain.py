@@ -127,7 +127,8 @@ class DrainLimits(NamedTuple):
     `wait_seconds` after its first line at the latest. Up to `lanes` blocks are delivered at
     once; lines of one dyno are never in two of them. A block is given up when it has failed
     `tries` times; None is for never. `overflow_code` is the platform's code of the message that
-    tells how many lines were dropped because the buffer was full: L10 or L12.
+    tells how many lines were dropped because the buffer was full: L10 or L12. With `only_dynos`,
+    what hsup itself says is neither delivered nor counted, but for what it says of losses.
     """
 
     lines: int = 1024
@@ -136,6 +137,7 @@ class DrainLimits(NamedTuple):
     lanes: int = 1
     tries: int | None = 3
     overflow_code: str = "L10"
+    only_dynos: bool = False
 
 
 class LogDrain(Protocol):

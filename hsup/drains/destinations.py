@@ -143,18 +143,25 @@ class Destinations:
                 directory.close()
             raise
         name, pace = self._name(one), Pace()
-        reader = self._reader(one, directory, name, pace)
+        reader = self._reader(one, directory, name, pace, only_dynos=drain.limits.only_dynos)
         self._running[one] = Delivery(drain, reader, name=name, say=self._say, pace=pace)
 
     def _reader(
-        self, one: Wanted, directory: SpoolDirectory | None, name: str, pace: Pace
+        self,
+        one: Wanted,
+        directory: SpoolDirectory | None,
+        name: str,
+        pace: Pace,
+        *,
+        only_dynos: bool,
     ) -> LineReader:
+        most_bytes = one.keeping.buffer_bytes
         if directory is not None:
             from hsup.drains.spooling import SpoolReader  # only where there are spools
 
-            memory = self._backlog.reader(one.keeping.buffer_bytes)
+            memory = self._backlog.reader(most_bytes, only_dynos=only_dynos)
             return SpoolReader(memory, directory, name=name, say=self._say)
-        reader = self._backlog.reader(one.keeping.buffer_bytes, pace.is_quick)
+        reader = self._backlog.reader(most_bytes, pace.is_quick, only_dynos=only_dynos)
         pace.on_slow = reader.release
         return reader
 

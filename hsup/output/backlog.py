@@ -155,13 +155,18 @@ class Backlog:
         self._released.set()
 
     def reader(
-        self, most_bytes: int, is_quick: Callable[[], bool] = lambda: False
+        self,
+        most_bytes: int,
+        is_quick: Callable[[], bool] = lambda: False,
+        *,
+        only_dynos: bool = False,
     ) -> BacklogReader:
         """Return a reader of what comes from now on, which keeps at most that much unread.
 
-        Once half of that is unread, dynos wait for it as long as it says that it `is_quick`.
+        Once half of that is unread, dynos wait for it as long as it says that it `is_quick`. With
+        `only_dynos`, it leaves out what hsup itself says, and does not count that.
         """
-        reader = BacklogReader(self, most_bytes, is_quick)
+        reader = BacklogReader(self, most_bytes, is_quick, only_dynos=only_dynos)
         self.watch(reader)
         return reader
 
@@ -189,10 +194,18 @@ class Backlog:
 class BacklogReader:
     """Reads a backlog in order; beyond `most_bytes`, the oldest lines are dropped and counted."""
 
-    def __init__(self, backlog: Backlog, most_bytes: int, is_quick: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        backlog: Backlog,
+        most_bytes: int,
+        is_quick: Callable[[], bool],
+        *,
+        only_dynos: bool = False,
+    ) -> None:
         self._backlog = backlog
         self._most_bytes = most_bytes
         self._is_quick = is_quick
+        self._only_dynos = only_dynos
         self._is_holding = False
         half = most_bytes // 2
         self._least_held_bytes = half - min(half // 4, _SHORT_BYTES)
@@ -251,9 +264,10 @@ class BacklogReader:
 
         A part has at most `most_bytes`, unless its first line alone is longer.
         """
+        is_there = self._stand_at_wanted()
         if self._is_holding and self.pending_bytes <= self._least_held_bytes:
             self.release()
-        if not self._stand():
+        if not is_there:
             return None
         segment, index, start = self._segment, self._index, self._offset
         lines = segment.lines[index]
@@ -279,12 +293,10 @@ class BacklogReader:
         """Return how many lines wait to be read."""
         count, segment, index, offset = 0, self._segment, self._index, self._offset
         while True:
-            for lines in segment.lines[index:]:
-                count += line_count(lines[offset:])
-                offset = 0
+            count += self._count_from(segment, index, offset)
             if segment.after is None:
                 return count
-            segment, index = segment.after, 0
+            segment, index, offset = segment.after, 0, 0
 
     def close(self) -> None:
         """Let the backlog forget what only this reader has not read."""
@@ -299,12 +311,36 @@ class BacklogReader:
             self._segment, self._index, self._offset = self._segment.after, 0, 0
         return True
 
+    def _stand_at_wanted(self) -> bool:
+        """Step over batches that are left out; return whether there are other ones."""
+        while self._stand():
+            if self._is_wanted(self._segment, self._index):
+                return True
+            left = len(self._segment.lines[self._index]) - self._offset
+            self._read_bytes += left + _BATCH_BYTES
+            self._index, self._offset = self._index + 1, 0
+        return False
+
+    def _is_wanted(self, segment: Segment, index: int) -> bool:
+        return not self._only_dynos or segment.head(index).event is None
+
+    def _count_from(self, segment: Segment, index: int, offset: int) -> int:
+        """Return how many lines of a segment there are from a position on."""
+        count = 0
+        for number in range(index, len(segment.lines)):
+            if self._is_wanted(segment, number):
+                count += line_count(segment.lines[number][offset:])
+            offset = 0
+        return count
+
     def _drop(self) -> None:
         """Drop the oldest segments, the one where new lines are added as the last."""
-        since = self._segment.time(self._index) if self._stand() else 0
+        since = self._segment.time(self._index) if self._stand_at_wanted() else 0
         count = 0
         while self.pending_bytes > self._most_bytes and self._stand():
             count += self._drop_segment()
+        if not count:  # nothing was dropped that is not left out
+            return
         before = self._dropped
         self._dropped = (
             Dropped(count, since)
@@ -316,9 +352,9 @@ class BacklogReader:
         """Drop what is left of the segment; return how many lines that is."""
         segment, index, offset = self._segment, self._index, self._offset
         self._index, self._offset = len(segment.lines), 0
-        if not (index or offset) and segment.is_full:
+        if not (index or offset or self._only_dynos) and segment.is_full:
             self._read_bytes += segment.size
             return segment.line_count
-        rest = [segment.lines[index][offset:], *segment.lines[index + 1 :]]
-        self._read_bytes += sum(map(len, rest)) + _BATCH_BYTES * len(rest)
-        return sum(map(line_count, rest))
+        batches = len(segment.lines) - index
+        self._read_bytes += sum(map(len, segment.lines[index:])) - offset + _BATCH_BYTES * batches
+        return self._count_from(segment, index, offset)

@@ -8,7 +8,7 @@ import pytest
 
 from hsup.api import LogEvent, Settings
 from hsup.drains.destinations import Destinations, Undelivered, wanted
-from hsup.errors import DrainError, UsageError
+from hsup.errors import DrainError, DrainRefused, UsageError
 from hsup.log_drain import Destination, DrainLimits
 from hsup.model import Author, Drain, Release
 from hsup.output.backlog import Backlog
@@ -32,7 +32,7 @@ class Kinds:
         if kind == "gopher":
             raise UsageError(f'no log drain "{kind}" is installed')
         self.destinations.append(destination)
-        drain = MemoryDrain(DrainLimits(wait_seconds=0.0))
+        drain = MemoryDrain(DrainLimits(wait_seconds=0.0, only_dynos=kind == "logplex"))
         self.made[f"{kind} {destination.url}"] = drain
         return drain
 
@@ -111,6 +111,20 @@ async def test_the_log_url_of_a_release_has_a_kind_of_its_own() -> None:
         all_of_them.follow(release, grace_seconds=5.0)
         assert set(kinds.made) == {"logplex https://logplex.example"}
         assert kinds.destinations[0].url.password == "t.s"
+
+
+async def test_hsups_own_lines_are_not_counted_as_lost_where_they_are_not_sent() -> None:
+    async with destinations() as (all_of_them, kinds):
+        release = released(logplex_url="https://logplex.example/logs")
+        all_of_them.follow(release, grace_seconds=5.0)
+        (drain,) = kinds.made.values()
+        drain.errors.append(DrainRefused("no"))
+        own = make_batch(b"Stopping\n", source="hsup", event=LogEvent("notice"))
+        for batch in (own, make_batch(b"one\ntwo\n"), own):
+            kinds.backlog.append(batch)
+        assert await all_of_them.finish(5.0) == [Undelivered("drain https://logplex.example", 2)]
+        assert [batch.dyno for batch in drain.batches] == ["logplex"]
+        assert drain.lines("heroku").startswith(b"Error L13: 2 messages lost since")
 
 
 async def test_an_unknown_scheme_of_a_release_is_said_once_and_stops_nothing() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import tracemalloc
+from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -110,6 +111,59 @@ def test_what_was_read_dropped_and_is_left_is_what_was_added(
         if dropped := reader.dropped():
             dropped_lines += dropped.line_count
     assert read_lines + dropped_lines + reader.line_count() == sum(sizes)
+
+
+def own(lines: bytes) -> LogBatch:
+    return make_batch(lines, source="hsup", dyno="supervisor", event=LogEvent("notice"))
+
+
+@given(
+    texts=st.lists(st.sampled_from([b"a\n", b"b\nc", b"d" * 2000 + b"\ne\n"]), max_size=300),
+    most_bytes=st.sampled_from([1, 4000, MANY]),
+    seed=st.randoms(use_true_random=False),
+)
+def test_a_reader_of_dynos_lines_neither_reads_nor_counts_others(
+    texts: list[bytes], most_bytes: int, seed: Random
+) -> None:
+    backlog = Backlog()
+    reader = backlog.reader(100_000, only_dynos=True)
+    dropped = was_read = added = 0
+    for one in texts:
+        is_own = seed.random() < 0.5
+        backlog.append(own(one) if is_own else make_batch(one))
+        added += 0 if is_own else line_count(one)
+        if seed.random() < 0.1 and (batch := reader.next(most_bytes)) is not None:
+            assert batch.event is None
+            was_read += line_count(batch.lines)
+        if (lost := reader.dropped()) is not None:
+            assert lost.line_count > 0
+            dropped += lost.line_count
+    assert was_read + dropped + reader.line_count() == added
+    rest = read(reader, most_bytes)
+    assert all(batch.event is None for batch in rest)
+    assert was_read + dropped + sum(line_count(batch.lines) for batch in rest) == added
+    assert (reader.pending_bytes, reader.line_count()) == (0, 0)
+
+
+def test_a_reader_of_dynos_lines_that_lost_only_others_has_lost_nothing() -> None:
+    backlog = Backlog()
+    reader = backlog.reader(MANY, only_dynos=True)
+    for _ in range(3 * 1024):
+        backlog.append(own(b"x" * 1023 + b"\n"))
+    assert reader.dropped() is None
+    backlog.append(make_batch(b"one\n", time=7))
+    for _ in range(3 * 1024):
+        backlog.append(own(b"x" * 1023 + b"\n"))
+    assert reader.dropped() == Dropped(1, 7)
+
+
+async def test_dynos_do_not_wait_for_lines_that_a_reader_leaves_out() -> None:
+    backlog = Backlog()
+    reader = backlog.reader(MANY, lambda: True, only_dynos=True)
+    while not backlog.is_full:
+        backlog.append(own(b"x" * 1000 + b"\n"))
+    assert reader.next(MANY) is None
+    assert not backlog.is_full
 
 
 async def test_waiting_for_lines_ends_with_the_first() -> None:

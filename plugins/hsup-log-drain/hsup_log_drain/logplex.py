@@ -20,7 +20,13 @@ from hsup_log_drain.tls import TLS
 
 #: As in log-shuttle: config.go. With heads, bodies have 102,400 bytes, as those of HTTP drains.
 _LIMITS = DrainLimits(
-    lines=500, bytes=64_000, wait_seconds=0.25, lanes=4, tries=3, overflow_code="L12"
+    lines=500,
+    bytes=64_000,
+    wait_seconds=0.25,
+    lanes=4,
+    tries=3,
+    overflow_code="L12",
+    only_dynos=True,
 )
 _CONTENT_TYPE = ("Content-Type", "application/logplex-1")
 

@@ -120,6 +120,9 @@ async def test_what_hsup_says_has_a_priority_and_its_event(journal: Journal) -> 
         LogEvent("exited", status=143),
         LogEvent("warning"),
         LogEvent("error", code="R15"),
+        LogEvent("error", code="L10"),
+        LogEvent("state_changed", state="crashed"),
+        LogEvent("release_rejected"),
     ]
     batches = [make_batch(b"a\n", dyno="own.1", source="hsup", event=event) for event in events]
     await drain.deliver(make_block(*batches, make_batch(b"b\n", dyno="own.1", stream="stderr")))
@@ -130,6 +133,9 @@ async def test_what_hsup_says_has_a_priority_and_its_event(journal: Journal) -> 
         ("6", "exited", None, "143", None, "stdout"),
         ("4", "warning", None, None, None, "stdout"),
         ("3", "error", None, None, "R15", "stdout"),
+        ("4", "error", None, None, "L10", "stdout"),
+        ("3", "state_changed", "crashed", None, None, "stdout"),
+        ("3", "release_rejected", None, None, None, "stdout"),
         ("6", None, None, None, None, "stderr"),
     ]
 

@@ -110,6 +110,7 @@ def test_limits_are_those_of_log_shuttle() -> None:
     limits = make("https://example/logs", "logplex").limits
     assert (limits.lines, limits.wait_seconds, limits.lanes) == (500, 0.25, 4)
     assert (limits.tries, limits.overflow_code) == (3, "L12")
+    assert limits.only_dynos
     assert TIME // 10**9 == 1_767_366_245
 
 

@@ -22,13 +22,12 @@ from itertools import chain
 from typing import NamedTuple
 
 from hsup.api import LogBatch
+from hsup_log_drain.lines import split_lines
+from hsup_log_drain.utf8 import cut_before
 
 #: A longer message is cut, as the platform cuts it.
 MAX_BYTES = 10_000
 
-#: The bytes that go on with a character of UTF-8; the longest one has three of them.
-_CONTINUING = range(0x80, 0xC0)
-_CHARACTER_BYTES = 4
 _NANOSECONDS = 1_000_000_000
 
 #: The priorities (facility * 8 + severity) that the platform's lines have.
@@ -65,7 +64,7 @@ def encode(batches: Iterable[LogBatch], head: Head, cut: Cut = Cut.LINES) -> Fra
     parts: list[bytes] = []
     count = 0
     for batch in batches:
-        lines = _lines(batch.lines)
+        lines = split_lines(batch.lines)
         goes_on = cut is Cut.PIECES and batch.is_partial
         if not goes_on and (len(batch.lines) < MAX_BYTES or max(map(len, lines)) < MAX_BYTES):
             count += len(lines)
@@ -75,6 +74,17 @@ def encode(batches: Iterable[LogBatch], head: Head, cut: Cut = Cut.LINES) -> Fra
             count += len(messages)
             parts += _framed(messages, head(batch))
     return Frames(b"".join(parts), count)
+
+
+def line_sizes(lines: Iterable[bytes], head_bytes: int) -> Iterator[int]:
+    """Yield how many bytes each line has in frames with a head of that length, with Cut.LINES."""
+    for line in lines:
+        pieces = (line,) if len(line) <= MAX_BYTES else _between_characters(line)
+        size = 0
+        for piece in pieces:
+            length = head_bytes + len(piece)
+            size += len(_numbers[length]) + length + len(b"\n")
+        yield size
 
 
 def priority(batch: LogBatch) -> int:
@@ -108,14 +118,6 @@ def field(text: str, length: int) -> bytes:
 @lru_cache(maxsize=64)
 def _second(seconds: int) -> bytes:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
-
-
-def _lines(text: bytes) -> list[bytes]:
-    """Return lines without their newlines."""
-    lines = text.split(b"\n")
-    if not lines[-1]:
-        lines.pop()  # which is after the last newline
-    return lines
 
 
 class _Numbers(dict[int, bytes]):
@@ -158,9 +160,7 @@ def _between_characters(line: bytes) -> Iterator[bytes]:
     """Yield pieces of a line of at most MAX_BYTES, cut between characters of UTF-8."""
     start = 0
     while len(line) - start > MAX_BYTES:
-        end = start + MAX_BYTES
-        around = range(end, end - _CHARACTER_BYTES, -1)
-        end = next((at for at in around if line[at] not in _CONTINUING), end)
+        end = cut_before(line, start + MAX_BYTES)
         yield line[start:end]
         start = end
     yield line[start:]

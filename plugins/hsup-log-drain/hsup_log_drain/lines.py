@@ -1,4 +1,4 @@
-"""Count the lines of a block, of which a destination may have the first ones."""
+"""Split and count the lines of a block, of which a destination may have the first ones."""
 
 from __future__ import annotations
 
@@ -7,6 +7,14 @@ from collections.abc import Sequence
 from hsup.api import LogBatch
 
 _NEWLINE = b"\n"
+
+
+def split_lines(text: bytes) -> list[bytes]:
+    """Return lines without their newlines, which the last one may lack."""
+    lines = text.split(_NEWLINE)
+    if not lines[-1]:
+        lines.pop()  # which is after the last newline
+    return lines
 
 
 def line_count(lines: bytes) -> int:

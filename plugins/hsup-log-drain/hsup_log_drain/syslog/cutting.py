@@ -7,14 +7,10 @@ from collections.abc import Sequence
 
 from hsup.api import SUPERVISOR, LogBatch, LogEvent
 from hsup_log_drain.frames import timestamp
+from hsup_log_drain.utf8 import cut_before
 
 #: How often the receiver is told how many lines were cut.
 TELLING_SECONDS = 60.0
-
-#: How far before a cut a character of UTF-8 may have begun.
-_CHARACTER_BYTES = 4
-#: All bytes of a character of UTF-8 except the first (RFC 3629).
-_LATER_BYTES = range(0x80, 0xC0)
 
 
 class Cutting:
@@ -67,7 +63,4 @@ class Cutting:
 
 def _cut(datagram: bytes, size: int) -> bytes:
     """Return the beginning of a datagram, whose last character of UTF-8 is whole."""
-    if len(datagram) <= size:
-        return datagram
-    ends = range(size, size - _CHARACTER_BYTES, -1)
-    return datagram[: next((end for end in ends if datagram[end] not in _LATER_BYTES), size)]
+    return datagram if len(datagram) <= size else datagram[: cut_before(datagram, size)]

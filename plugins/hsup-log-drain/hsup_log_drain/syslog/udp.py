@@ -13,9 +13,9 @@ from hsup.errors import DrainError, DrainUnreachable
 from hsup.log_drain import DrainLimits, DrainURL, LogBlock
 from hsup_log_drain.addresses import Address, reason, resolve
 from hsup_log_drain.frames import Head
+from hsup_log_drain.lines import split_lines
 from hsup_log_drain.syslog.cutting import Cutting
 from hsup_log_drain.syslog.datagrams import Datagrams
-from hsup_log_drain.syslog.lines import split_lines
 
 #: Nothing is gained by waiting, except that a flood makes fewer blocks.
 _LIMITS = DrainLimits(wait_seconds=0.05)

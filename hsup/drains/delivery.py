@@ -156,13 +156,15 @@ class Delivery:
     async def close(self) -> int:
         """End at once; return how many lines were not delivered in all."""
         undelivered = self.undelivered
-        for task in self._tasks():
-            task.cancel()
-        await asyncio.gather(*self._tasks(), return_exceptions=True)
-        if self._lasting is not None:
-            await self._lasting.store()
-            undelivered = self.undelivered
-        self._reader.close()
+        try:
+            for task in self._tasks():
+                task.cancel()
+            await asyncio.gather(*self._tasks(), return_exceptions=True)
+            if self._lasting is not None:
+                await self._lasting.store()
+                undelivered = self.undelivered
+        finally:
+            self._reader.close()
         await self._drain.close()
         return undelivered
 

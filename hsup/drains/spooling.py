@@ -49,6 +49,7 @@ class SpoolReader:
         self._say = say
         self._unwritten: list[LogBatch] = []  # was taken from memory, in order
         self._is_failing = False
+        self._is_closed = False
         self._changed = asyncio.Event()
         self._syncing: asyncio.Task[None] | None = None
         self._storing = asyncio.create_task(self._store_all())
@@ -93,7 +94,9 @@ class SpoolReader:
         return self._spool.unread_lines + self._count_in_memory()
 
     def acknowledge(self, count: int) -> None:
-        """Forget the first so many of all batches that `next` has returned."""
+        """Forget the first so many of all batches that `next` has returned, unless it is closed."""
+        if self._is_closed:
+            return
         self._spool.acknowledge(count)
         self._changed.set()
 
@@ -103,21 +106,29 @@ class SpoolReader:
         return Kept(self._spool.kept_lines, self._directory.base, lost)
 
     async def store(self) -> None:
-        """Write what waits in memory, and all of it to the disk."""
-        self._storing.cancel()
-        await asyncio.gather(self._storing, return_exceptions=True)
-        with suppress(OSError):
-            self._write_all()
+        """Write what waits in memory, and all of it to the disk, unless this is closed."""
+        if self._is_closed:
+            return
+        self._write_last()
         with suppress(OSError):
             await in_thread_or_here(self._spool.sync)
 
     def close(self) -> None:
-        """Release everything."""
-        self._storing.cancel()
+        """Write what waits in memory, and release everything; does nothing the second time."""
+        if self._is_closed:
+            return
+        self._write_last()
+        self._is_closed = True
         if self._syncing is not None:
             self._syncing.cancel()
         self._memory.close()
         self._directory.close()
+
+    def _write_last(self) -> None:
+        """Write what waits in memory, as far as possible, and nothing that comes later."""
+        self._storing.cancel()
+        with suppress(Exception):  # what cannot be written is counted
+            self._write_all()
 
     def _is_readable(self) -> bool:
         if self._spool.given_bytes >= _MOST_GIVEN_BYTES:

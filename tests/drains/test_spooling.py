@@ -6,15 +6,18 @@ import asyncio
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+import hsup.drains.destinations
 from hsup.api import LogEvent, Settings
 from hsup.drains.delivery import Kept
 from hsup.drains.destinations import Destinations, Undelivered, wanted
+from hsup.drains.spool import Spool
 from hsup.errors import DrainRefused, DrainUnreachable, UsageError
 from hsup.log_drain import Destination, DrainLimits, LogBlock
 from hsup.model import Author, Drain
@@ -31,6 +34,33 @@ class StuckDrain(MemoryDrain):
         if block.batches[0].dyno == "web.2":
             await asyncio.Event().wait()
         await super().deliver(block)
+
+
+class StayingDrain(MemoryDrain):
+    """Does not end until it may."""
+
+    def __init__(self) -> None:
+        super().__init__(DrainLimits(wait_seconds=0.0))
+        self.is_ending = asyncio.Event()
+        self.may_end = asyncio.Event()
+
+    async def close(self) -> None:
+        self.is_ending.set()
+        await self.may_end.wait()
+
+
+class SlowDisk:
+    """Has one function of a spool wait until `go_on` is set; tells when it is called."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+        self.is_busy = asyncio.Event()
+        self.go_on = threading.Event()
+        self._loop = asyncio.get_running_loop()
+        monkeypatch.setattr(Spool, name, self._wait)
+
+    def _wait(self) -> None:
+        self._loop.call_soon_threadsafe(self.is_busy.set)
+        self.go_on.wait()
 
 
 class Run:
@@ -142,6 +172,58 @@ async def test_what_a_drain_of_a_release_has_not_taken_is_kept_when_another_rele
         run.destinations.follow(release._replace(drains=(named,)), grace_seconds=3600)
         await run.finish(5.0)
         assert run.numbers() == list(range(7))
+
+
+async def test_a_disk_on_which_nothing_ends_keeps_lines_and_no_lock(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        disk = SlowDisk(patch, "sync")
+        patch.setattr(hsup.drains.destinations, "_CLOSING_SECONDS", 0.01)
+        async with running(url, is_away=True) as run:
+            run.add(10)
+            await run.drain.until(lambda one: one.tried)
+            kept = Kept(10, str(tmp_path / "spool"))
+            assert await run.finish() == [Undelivered("drain https://logs.example", 0, kept)]
+            disk.go_on.set()
+    async with running(url) as run:
+        await run.finish(5.0)
+        assert run.numbers() == list(range(10))
+
+
+async def test_an_end_that_is_cut_short_on_a_slow_disk_keeps_lines(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        disk = SlowDisk(patch, "sync")
+        async with running(url, is_away=True) as run:
+            run.add(10)
+            await run.drain.until(lambda one: one.tried)
+            await cut_short(run, disk.is_busy)
+            kept = Kept(10, str(tmp_path / "spool"))
+            assert await run.finish() == [Undelivered("drain https://logs.example", 0, kept)]
+            disk.go_on.set()
+    async with running(url) as run:
+        await run.finish(5.0)
+        assert run.numbers() == list(range(10))
+
+
+async def test_an_end_that_is_cut_short_while_a_drain_ends_can_be_repeated(url: str) -> None:
+    drain = StayingDrain()
+    async with running(url, drain=drain) as run:
+        run.add(10)
+        await cut_short(run, drain.is_ending)
+        drain.may_end.set()
+        assert await run.finish() == []
+    assert run.numbers() == list(range(10))
+
+
+async def cut_short(run: Run, when: asyncio.Event) -> None:
+    """Begin to end a run, and stop that."""
+    finishing = asyncio.create_task(run.destinations.finish(3600))
+    await when.wait()
+    finishing.cancel()
+    await asyncio.wait([finishing])
 
 
 async def test_what_is_refused_is_lost_though_there_is_a_spool(url: str) -> None:

@@ -74,6 +74,9 @@ class Lasting(Protocol):
     def kept(self) -> Kept:
         """Return what stays if hsup ends now."""
 
+    async def stirred(self) -> None:
+        """Return when `next` may give something, or nothing waits; others run meanwhile."""
+
     async def store(self) -> None:
         """Put what waits where it stays, as far as possible; called once, before `close`."""
 
@@ -236,7 +239,7 @@ class Delivery:
     async def _until_something_is_sent(self) -> None:
         idle = [asyncio.ensure_future(lane.idle()) for lane in self._lanes if not lane.is_idle]
         if not idle:  # the lanes get what the reader has
-            await asyncio.sleep(0)
+            await (asyncio.sleep(0) if self._lasting is None else self._lasting.stirred())
             return
         await asyncio.wait(idle, return_when="FIRST_COMPLETED")
         for one in idle:

@@ -7,17 +7,21 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import hsup.drains.destinations
+import hsup.drains.spooling
 from hsup.api import LogEvent, Settings
 from hsup.drains.delivery import Kept
 from hsup.drains.destinations import Destinations, Undelivered, wanted
 from hsup.drains.spool import Spool
+from hsup.drains.spool_directory import SpoolDirectory
+from hsup.drains.spooling import SpoolReader
 from hsup.errors import DrainRefused, DrainUnreachable, UsageError
 from hsup.log_drain import Destination, DrainLimits, LogBlock
 from hsup.model import Author, Drain
@@ -55,12 +59,15 @@ class SlowDisk:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
         self.is_busy = asyncio.Event()
         self.go_on = threading.Event()
-        self._loop = asyncio.get_running_loop()
-        monkeypatch.setattr(Spool, name, self._wait)
+        loop = asyncio.get_running_loop()
+        do: Callable[[Spool], None] = getattr(Spool, name)
 
-    def _wait(self) -> None:
-        self._loop.call_soon_threadsafe(self.is_busy.set)
-        self.go_on.wait()
+        def wait(spool: Spool) -> None:
+            loop.call_soon_threadsafe(self.is_busy.set)
+            self.go_on.wait()
+            do(spool)
+
+        monkeypatch.setattr(Spool, name, wait)
 
 
 class Run:
@@ -319,6 +326,49 @@ async def test_what_is_delivered_twice_is_bounded_though_one_dyno_is_never_deliv
     async with running(url) as run:
         assert await run.finish(5.0) == []
         assert run.drain.lines() == line * 1001
+
+
+async def test_lines_wait_for_a_slow_disk_and_whoever_waits_for_them_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hsup.drains.spooling, "_MOST_UNSYNCED", 0)
+    disk = SlowDisk(monkeypatch, "sync_full")
+    backlog = Backlog()
+    directory = SpoolDirectory(str(tmp_path / "spool"), "x", host="x", most_bytes=4000)
+    reader = SpoolReader(backlog.reader(1 << 20), directory, name="x", say=lambda _, __: None)
+    for _ in range(2):
+        backlog.append(make_batch(b"x" * 999 + b"\n"))
+        await reader.ready()
+        assert reader.next(1 << 20) is not None
+    await disk.is_busy.wait()
+    reading = asyncio.create_task(reader.ready())
+    backlog.append(make_batch(b"last\n"))
+    stirring = asyncio.create_task(reader.stirred())
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert reader.pending_bytes
+    assert not stirring.done()
+    disk.go_on.set()
+    await asyncio.gather(reading, stirring)
+    assert reader.next(1 << 20) == make_batch(b"last\n")
+    reader.close()
+
+
+async def test_a_fault_in_spooling_is_said_and_lines_are_delivered_from_memory(
+    url: str, tmp_path: Path
+) -> None:
+    async with running(url) as run:
+        run.add(3)
+        await run.drain.until(lambda one: one.lines().endswith(b"2\n"))
+        no_text: Any = b"shop"
+        run.backlog.append(make_batch(b"3\n")._replace(app=no_text))
+        await run.drain.until(lambda one: one.lines().endswith(b"3\n"))
+        run.add(3, 4)
+        await run.drain.until(lambda one: one.lines().endswith(b"6\n"))
+        text = f"drain https://logs.example uses its spool {tmp_path}/spool no more: TypeError"
+        assert run.said == [f"Warning: {text}; keeping lines in memory"]
+        assert await run.finish(5.0) == []
+        assert run.numbers() == list(range(7))
 
 
 async def test_a_damaged_file_is_put_aside_with_a_message(url: str, tmp_path: Path) -> None:

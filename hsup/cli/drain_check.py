@@ -8,12 +8,10 @@ from contextlib import nullcontext
 
 from hsup.api import Finding
 from hsup.cli.components import Components
-from hsup.cli.draining import Draining, Warnings
-from hsup.drains.destinations import LOGPLEX, Wanted, wanted
+from hsup.drains.destinations import LOGPLEX, Wanted, require_safe, wanted, wanted_by
 from hsup.errors import HsupError
 from hsup.log_drain import Destination
 from hsup.model import Release
-from hsup.output.logs import LogRouter
 
 
 def problems(parts: Components, release: Release | None) -> Sequence[str]:
@@ -26,14 +24,26 @@ def problems(parts: Components, release: Release | None) -> Sequence[str]:
 
 
 async def _problems(parts: Components, release: Release | None) -> Sequence[str]:
-    warnings = Warnings()
-    draining = Draining(parts, LogRouter([warnings]), grace_seconds=0.0)
-    if release is not None:
-        draining.follow(release)
-    hurried = asyncio.Event()
-    hurried.set()
-    await draining.finish(hurried)
-    return warnings.taken()
+    own = parts.own_drains()
+    for one in own:
+        await _try(parts, one)
+    if release is None:
+        return ()
+    problems: list[str] = []
+    for one in wanted_by(release, parts.settings, problems.append):
+        try:
+            require_safe(one)
+            if one not in own:
+                await _try(parts, one)
+        except HsupError as error:
+            problems.append(f"the release's {error}")
+    return tuple(dict.fromkeys(problems))
+
+
+async def _try(parts: Components, one: Wanted) -> None:
+    """Create a drain, and close it. Raises HsupError."""
+    drain = parts.drain(one.kind, Destination(one.url, one.token, parts.settings))
+    await drain.close()
 
 
 def findings(parts: Components) -> Sequence[Finding]:
@@ -57,11 +67,10 @@ async def _finding(parts: Components, text: str, kind: str | None) -> Finding:
     try:
         with parts.options.naming("drains") if kind is None else nullcontext():
             one = wanted(text, kind=kind)
-            drain = parts.drain(one.kind, Destination(one.url, one.token, parts.settings))
+            await _try(parts, one)
     except HsupError as error:
         subject = "drain" if one is None else str(one.url)
         remedy = error.hint or "name another drain"
         text = str(error.args[0]).removeprefix(f"drain {subject}: ")
         return Finding(subject, is_good=False, text=text, remedy=remedy)
-    await drain.close()
     return Finding(str(one.url), is_good=True, text=f'a drain of kind "{one.kind}"')

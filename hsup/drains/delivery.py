@@ -76,6 +76,9 @@ class Lasting(Protocol):
     def kept(self) -> Kept:
         """Return what stays if hsup ends now."""
 
+    async def stirred(self) -> None:
+        """Return when `next` may give something, or nothing waits; others run meanwhile."""
+
     async def store(self) -> None:
         """Put what waits where it stays, as far as possible; called once, before `close`."""
 
@@ -168,13 +171,15 @@ class Delivery:
 
     async def _close(self) -> int:
         undelivered = self.undelivered
-        for task in self._tasks():
-            task.cancel()
-        await asyncio.gather(*self._tasks(), return_exceptions=True)
-        if self._lasting is not None:
-            await self._lasting.store()
-            undelivered = self.undelivered
-        self._reader.close()
+        try:
+            for task in self._tasks():
+                task.cancel()
+            await asyncio.gather(*self._tasks(), return_exceptions=True)
+            if self._lasting is not None:
+                await self._lasting.store()
+                undelivered = self.undelivered
+        finally:
+            self._reader.close()
         await self._drain.close()
         return undelivered
 
@@ -246,6 +251,9 @@ class Delivery:
 
     async def _until_something_is_sent(self) -> None:
         idle = [asyncio.ensure_future(lane.idle()) for lane in self._lanes if not lane.is_idle]
+        if not idle and self._lasting is not None:
+            await self._lasting.stirred()
+            return
         if not idle:  # the lanes are about to get what the reader has
             await asyncio.wait([self._running], timeout=_LOOK_SECONDS)
             return

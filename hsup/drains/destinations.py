@@ -94,7 +94,7 @@ class Destinations:
         self._running: dict[Wanted, Delivery] = {}
         self._leaving: dict[Delivery, asyncio.Task[None]] = {}
         self._refused: set[Wanted] = set()
-        self._unusable: set[Drain] = set()
+        self._unusable: dict[str, None] = {}  # what was said of the last release
         self._own = tuple(own)
         for one in self._own:
             self._begin(one)
@@ -105,7 +105,12 @@ class Destinations:
         What these have not got yet they get within `grace_seconds`.
         """
         self._metadata = release.variables
-        named = (*self._own, *self._of(release))
+        unusable: list[str] = []
+        named = (*self._own, *wanted_by(release, self._settings, unusable.append))
+        for text in unusable:
+            if text not in self._unusable:
+                self._warn(text)
+        self._unusable = dict.fromkeys(unusable)
         for one in [one for one in self._running if one not in named]:
             delivery = self._running.pop(one)
             self._leaving[delivery] = asyncio.create_task(self._leave(delivery, grace_seconds))
@@ -184,12 +189,14 @@ class Destinations:
     def _try(self, one: Wanted) -> None:
         """Begin to deliver to a destination of a release; say why if that cannot be."""
         try:
-            if one.is_foreign:
-                _require_safe(one)
+            require_safe(one)
             self._begin(one)
         except HsupError as error:
             self._refused.add(one)
-            self._say(f"Warning: the release's {error}", LogEvent("warning"))
+            self._warn(f"the release's {error}")
+
+    def _warn(self, text: str) -> None:
+        self._say(f"Warning: {text}", LogEvent("warning"))
 
     def _name(self, one: Wanted) -> str:
         """Return what messages call a destination; several of one host are numbered."""
@@ -199,24 +206,6 @@ class Destinations:
             for other in self._running
         )
         return f"{name} ({same + 1})" if same else name
-
-    def _of(self, release: Release) -> Iterator[Wanted]:
-        """Yield the destinations that a release names; say what is wrong with others."""
-        named: list[tuple[Drain, str | None]] = [(one, None) for one in release.drains]
-        if release.logplex_url and self._settings.logplex_url is None:
-            named.append((Drain(release.logplex_url), LOGPLEX))
-        self._unusable.intersection_update(drain for drain, _ in named)
-        author = release.author
-        is_foreign = author is None or not author.is_trusted
-        for drain, kind in named:
-            try:
-                one = wanted(drain.url, kind=kind, token=drain.token)
-                yield one._replace(is_foreign=is_foreign)
-            except HsupError as error:
-                if drain not in self._unusable:
-                    self._unusable.add(drain)
-                    text = f"Warning: a drain of the release is not used: {error}"
-                    self._say(text, LogEvent("warning"))
 
     async def _leave(self, delivery: Delivery, grace_seconds: float) -> None:
         """End a delivery, and say what was not delivered; if cancelled, leave that to `finish`."""
@@ -240,8 +229,27 @@ def kept_text(kept: Kept) -> str:
     return f"{lines} kept in {kept.directory} for the next start"
 
 
-def _require_safe(one: Wanted) -> None:
+def wanted_by(
+    release: Release, settings: Settings, warn: Callable[[str], None]
+) -> Iterator[Wanted]:
+    """Yield the destinations that a release names; warn of what is wrong with others."""
+    named: list[tuple[Drain, str | None]] = [(one, None) for one in release.drains]
+    if release.logplex_url and settings.logplex_url is None:
+        named.append((Drain(release.logplex_url), LOGPLEX))
+    author = release.author
+    is_foreign = author is None or not author.is_trusted
+    for drain, kind in named:
+        try:
+            one = wanted(drain.url, kind=kind, token=drain.token)
+            yield one._replace(is_foreign=is_foreign)
+        except HsupError as error:
+            warn(f"a drain of the release is not used: {error}")
+
+
+def require_safe(one: Wanted) -> None:
     """Raise UsageError for a drain with which a release would use hsup's right to open files."""
+    if not one.is_foreign:
+        return
     url = one.url
     if url.is_of_this_machine or not url.host:
         text = f"drain {url} is of this machine, which only its user may name"

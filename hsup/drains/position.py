@@ -31,7 +31,7 @@ class PositionFile:
 
     def __init__(self, directory: str) -> None:
         self.path = os.path.join(directory, NAME)
-        self._descriptor = os.open(self.path, _FLAGS, _PRIVATE)
+        self._descriptor = os.open(self.path, _FLAGS, _PRIVATE)  # negative once it is closed
         slots = [self._slot(0), self._slot(1)]
         self._turn, *place = max(slots)
         self.position = Position(*place)
@@ -49,8 +49,10 @@ class PositionFile:
         os.fsync(self._descriptor)
 
     def close(self) -> None:
-        """Close the file."""
-        os.close(self._descriptor)
+        """Close the file; does nothing the second time."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def _slot(self, index: int) -> tuple[int, int, int, int]:
         data = os.pread(self._descriptor, _SLOT.size + _CRC.size, index * _SLOT_BYTES)

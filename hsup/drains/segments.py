@@ -85,15 +85,22 @@ class Torn(NamedTuple):
 
 
 def make(directory: str, number: int) -> tuple[Segment, int]:
-    """Create a file; return it and its descriptor. Raises OSError, and leaves no file then."""
-    path = os.path.join(directory, f"{number:010}{SUFFIX}")
+    """Create a file with this number, or the next one that no file has; return its descriptor, too.
+
+    Raises OSError, and leaves no file then, if it can be removed.
+    """
+    path = _path(directory, number)
+    while os.path.lexists(path):  # an empty one that could not be removed
+        number += 1
+        path = _path(directory, number)
     header = records.header()
     descriptor = os.open(path, _MAKING_FLAGS, _PRIVATE)
     try:
         written = os.pwrite(descriptor, header, 0)
     except OSError:
         os.close(descriptor)
-        os.unlink(path)
+        with suppress(OSError):
+            os.unlink(path)
         raise
     assert written == len(header)  # it is less than a page
     return Segment(path, number, len(header), mark=records.mark_of(header)), descriptor
@@ -141,6 +148,10 @@ def read(path: str, start: int, size: int) -> Loaded:
         return Loaded(None, b"")
     finally:
         os.close(descriptor)
+
+
+def _path(directory: str, number: int) -> str:
+    return os.path.join(directory, f"{number:010}{SUFFIX}")
 
 
 def _left_open(path: str, number: int) -> tuple[Segment, Torn | None]:

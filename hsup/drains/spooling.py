@@ -49,9 +49,13 @@ class SpoolReader:
         self._say = say
         self._unwritten: list[LogBatch] = []  # was taken from memory, in order
         self._is_failing = False
+        self._is_given_up = False  # nothing more is stored before the end
+        self._is_closed = False
         self._changed = asyncio.Event()
         self._syncing: asyncio.Task[None] | None = None
+        self._is_loading = False
         self._storing = asyncio.create_task(self._store_all())
+        self._storing.add_done_callback(self._note_end)
 
     @property
     def pending_bytes(self) -> int:
@@ -63,10 +67,21 @@ class SpoolReader:
         """Return when there is something to read."""
         while not self._is_readable():
             self._tell_of_damage()
-            self._changed.clear()
-            await self._changed.wait()
+            await self._until_changed()
         if (part := self._spool.to_load) is not None:
-            self._spool.load(part, await in_thread_or_here(part.read))
+            self._is_loading = True
+            try:
+                self._spool.load(part, await in_thread_or_here(part.read))
+            finally:
+                self._is_loading = False
+                self._changed.set()
+
+    async def stirred(self) -> None:
+        """Return when `next` may give something, or nothing waits; others run meanwhile."""
+        await asyncio.sleep(0)
+        while self.pending_bytes and (self._is_loading or not self._is_readable()):
+            await self._changed.wait()
+            await asyncio.sleep(0)  # whoever waits in `ready` looks first
 
     def next(self, most_bytes: int) -> LogBatch | None:
         """Return the next lines, None if there are none now."""
@@ -93,7 +108,9 @@ class SpoolReader:
         return self._spool.unread_lines + self._count_in_memory()
 
     def acknowledge(self, count: int) -> None:
-        """Forget the first so many of all batches that `next` has returned."""
+        """Forget the first so many of all batches that `next` has returned, unless it is closed."""
+        if self._is_closed:
+            return
         self._spool.acknowledge(count)
         self._changed.set()
 
@@ -103,27 +120,42 @@ class SpoolReader:
         return Kept(self._spool.kept_lines, self._directory.base, lost)
 
     async def store(self) -> None:
-        """Write what waits in memory, and all of it to the disk."""
-        self._storing.cancel()
-        await asyncio.gather(self._storing, return_exceptions=True)
-        with suppress(OSError):
-            self._write_all()
+        """Write what waits in memory, and all of it to the disk, unless this is closed."""
+        if self._is_closed:
+            return
+        self._write_last()
         with suppress(OSError):
             await in_thread_or_here(self._spool.sync)
 
     def close(self) -> None:
-        """Release everything."""
-        self._storing.cancel()
+        """Write what waits in memory, and release everything; does nothing the second time."""
+        if self._is_closed:
+            return
+        self._write_last()
+        self._is_closed = True
         if self._syncing is not None:
             self._syncing.cancel()
         self._memory.close()
         self._directory.close()
+
+    def _write_last(self) -> None:
+        """Write what waits in memory, as far as possible, and nothing that comes later."""
+        self._storing.cancel()
+        with suppress(Exception):  # what cannot be written is counted
+            self._write_all()
 
     def _is_readable(self) -> bool:
         if self._spool.given_bytes >= _MOST_GIVEN_BYTES:
             return False
         has_others = self._is_failing and (self._unwritten or self._memory.pending_bytes)
         return self._spool.has_next() or bool(has_others)
+
+    async def _until_changed(self) -> None:
+        if self._is_given_up and self._spool.given_bytes < _MOST_GIVEN_BYTES:
+            await self._memory.ready()
+        else:
+            self._changed.clear()
+            await self._changed.wait()
 
     def _count_in_memory(self) -> int:
         unwritten = sum(line_count(one.lines) for one in self._unwritten)
@@ -181,6 +213,15 @@ class SpoolReader:
         self._is_failing = True
         text = f"{self._name}: cannot write to its spool {self._directory.base}: {error.strerror}"
         self._say(f"Warning: {text}; keeping lines in memory", LogEvent("warning"))
+
+    def _note_end(self, storing: asyncio.Task[None]) -> None:
+        """Say that lines stay in memory from now on, if only a fault of hsup has ended storing."""
+        if not storing.cancelled() and (error := storing.exception()) is not None:
+            self._is_failing = self._is_given_up = True
+            self._changed.set()
+            text = f"{self._name} uses its spool {self._directory.base} no more: "
+            text += f"{type(error).__name__}; keeping lines in memory"
+            self._say(f"Warning: {text}", LogEvent("warning"))
 
     def _recover(self) -> None:
         if self._is_failing:

@@ -325,6 +325,17 @@ def test_a_drain_is_created_and_nothing_is_delivered(install: Installer, directo
     assert (directory / "told").read_text() == "created\nclosed\n"
 
 
+def test_a_drain_with_a_spool_is_checked_without_touching_what_is_kept(
+    install: Installer, tmp_path: Path
+) -> None:
+    install("hsup-log-kept", DRAINED)
+    spool = tmp_path / "spool"
+    url = f"kept://good/?spool={spool}"
+    (tmp_path / "new").write_text(json.dumps({"Processes": [], "LogDrains": [url]}))
+    assert call("check", "--drain", url, str(tmp_path / "new")).exit_code == 0
+    assert not spool.exists()
+
+
 def test_drains_of_a_control_file_that_would_not_be_used_are_warnings(
     install: Installer, tmp_path: Path
 ) -> None:

@@ -232,8 +232,55 @@ class LastingReader(BacklogReader):
     def kept(self) -> Kept:
         return Kept(self.line_count(), "/spool")
 
+    async def stirred(self) -> None:
+        await asyncio.sleep(0)
+
     async def store(self) -> None:
         self.is_stored = True
+
+
+class HeldReader(LastingReader):
+    """Gives nothing until it may, though lines wait; counts how often that is looked at."""
+
+    def __init__(self, backlog: Backlog) -> None:
+        self.may_give = asyncio.Event()
+        self.looks = 0
+        super().__init__(backlog)
+
+    @property
+    def pending_bytes(self) -> int:
+        self.looks += 1
+        return super().pending_bytes
+
+    async def ready(self) -> None:
+        await self.may_give.wait()
+        await super().ready()
+
+    async def stirred(self) -> None:
+        await self.may_give.wait()
+        await asyncio.sleep(0)
+
+
+async def test_lines_that_cannot_be_read_yet_are_waited_for_without_work() -> None:
+    backlog = Backlog()
+    reader = HeldReader(backlog)
+    drain = MemoryDrain(NOW)
+    delivery = Delivery(drain, reader, name="x", say=lambda _, __: None)
+    backlog.append(make_batch(b"one\n"))
+    finishing = asyncio.create_task(delivery.finish())
+    await several_steps()
+    before = reader.looks
+    await several_steps()
+    assert reader.looks == before
+    reader.may_give.set()
+    await finishing
+    assert drain.lines() == b"one\n"
+    await delivery.close()
+
+
+async def several_steps() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
 
 
 @asynccontextmanager

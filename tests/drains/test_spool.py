@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -161,6 +162,28 @@ def test_a_file_without_a_whole_header_is_one_that_was_just_made(tmp_path: Path)
     spool = opened(tmp_path)
     assert left(spool) == []
     assert (spool.dropped(), spool.take_damages()) == (None, [])
+
+
+def test_a_file_that_can_neither_be_written_nor_removed_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = opened(tmp_path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", failing)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+        try:
+            with pytest.raises(OSError, match="File too large"):
+                spool.append(numbered(1))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert len(files(tmp_path)) == 1
+    spool.append(numbered(3))
+    assert lines(left(opened(tmp_path))) == lines(numbered(3))
+
+
+def failing(_: str) -> None:
+    raise PermissionError
 
 
 @pytest.mark.parametrize("is_sealed", [True, False])

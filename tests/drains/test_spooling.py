@@ -6,15 +6,22 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import hsup.drains.destinations
+import hsup.drains.spooling
 from hsup.api import LogEvent, Settings
 from hsup.drains.delivery import Kept
 from hsup.drains.destinations import Destinations, Undelivered, wanted
+from hsup.drains.spool import Spool
+from hsup.drains.spool_directory import SpoolDirectory
+from hsup.drains.spooling import SpoolReader
 from hsup.errors import DrainRefused, DrainUnreachable, UsageError
 from hsup.log_drain import Destination, DrainLimits, LogBlock
 from hsup.model import Author, Drain
@@ -31,6 +38,36 @@ class StuckDrain(MemoryDrain):
         if block.batches[0].dyno == "web.2":
             await asyncio.Event().wait()
         await super().deliver(block)
+
+
+class StayingDrain(MemoryDrain):
+    """Does not end until it may."""
+
+    def __init__(self) -> None:
+        super().__init__(DrainLimits(wait_seconds=0.0))
+        self.is_ending = asyncio.Event()
+        self.may_end = asyncio.Event()
+
+    async def close(self) -> None:
+        self.is_ending.set()
+        await self.may_end.wait()
+
+
+class SlowDisk:
+    """Has one function of a spool wait until `go_on` is set; tells when it is called."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+        self.is_busy = asyncio.Event()
+        self.go_on = threading.Event()
+        loop = asyncio.get_running_loop()
+        do: Callable[[Spool], None] = getattr(Spool, name)
+
+        def wait(spool: Spool) -> None:
+            loop.call_soon_threadsafe(self.is_busy.set)
+            self.go_on.wait()
+            do(spool)
+
+        monkeypatch.setattr(Spool, name, wait)
 
 
 class Run:
@@ -146,6 +183,58 @@ async def test_what_a_drain_of_a_release_has_not_taken_is_kept_when_another_rele
         assert run.numbers() == list(range(7))
 
 
+async def test_a_disk_on_which_nothing_ends_keeps_lines_and_no_lock(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        disk = SlowDisk(patch, "sync")
+        patch.setattr(hsup.drains.destinations, "_CLOSING_SECONDS", 0.01)
+        async with running(url, is_away=True) as run:
+            run.add(10)
+            await run.drain.until(lambda one: one.tried)
+            kept = Kept(10, str(tmp_path / "spool"))
+            assert await run.finish() == [Undelivered("drain https://logs.example", 0, kept)]
+            disk.go_on.set()
+    async with running(url) as run:
+        await run.finish(5.0)
+        assert run.numbers() == list(range(10))
+
+
+async def test_an_end_that_is_cut_short_on_a_slow_disk_keeps_lines(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        disk = SlowDisk(patch, "sync")
+        async with running(url, is_away=True) as run:
+            run.add(10)
+            await run.drain.until(lambda one: one.tried)
+            await cut_short(run, disk.is_busy)
+            kept = Kept(10, str(tmp_path / "spool"))
+            assert await run.finish() == [Undelivered("drain https://logs.example", 0, kept)]
+            disk.go_on.set()
+    async with running(url) as run:
+        await run.finish(5.0)
+        assert run.numbers() == list(range(10))
+
+
+async def test_an_end_that_is_cut_short_while_a_drain_ends_can_be_repeated(url: str) -> None:
+    drain = StayingDrain()
+    async with running(url, drain=drain) as run:
+        run.add(10)
+        await cut_short(run, drain.is_ending)
+        drain.may_end.set()
+        assert await run.finish() == []
+    assert run.numbers() == list(range(10))
+
+
+async def cut_short(run: Run, when: asyncio.Event) -> None:
+    """Begin to end a run, and stop that."""
+    finishing = asyncio.create_task(run.destinations.finish(3600))
+    await when.wait()
+    finishing.cancel()
+    await asyncio.wait([finishing])
+
+
 async def test_what_is_refused_is_lost_though_there_is_a_spool(url: str) -> None:
     async with running(url) as run:
         run.drain.errors.append(DrainRefused("status 400"))
@@ -239,6 +328,49 @@ async def test_what_is_delivered_twice_is_bounded_though_one_dyno_is_never_deliv
     async with running(url) as run:
         assert await run.finish(5.0) == []
         assert run.drain.lines() == line * 1001
+
+
+async def test_lines_wait_for_a_slow_disk_and_whoever_waits_for_them_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hsup.drains.spooling, "_MOST_UNSYNCED", 0)
+    disk = SlowDisk(monkeypatch, "sync_full")
+    backlog = Backlog()
+    directory = SpoolDirectory(str(tmp_path / "spool"), "x", host="x", most_bytes=4000)
+    reader = SpoolReader(backlog.reader(1 << 20), directory, name="x", say=lambda _, __: None)
+    for _ in range(2):
+        backlog.append(make_batch(b"x" * 999 + b"\n"))
+        await reader.ready()
+        assert reader.next(1 << 20) is not None
+    await disk.is_busy.wait()
+    reading = asyncio.create_task(reader.ready())
+    backlog.append(make_batch(b"last\n"))
+    stirring = asyncio.create_task(reader.stirred())
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert reader.pending_bytes
+    assert not stirring.done()
+    disk.go_on.set()
+    await asyncio.gather(reading, stirring)
+    assert reader.next(1 << 20) == make_batch(b"last\n")
+    reader.close()
+
+
+async def test_a_fault_in_spooling_is_said_and_lines_are_delivered_from_memory(
+    url: str, tmp_path: Path
+) -> None:
+    async with running(url) as run:
+        run.add(3)
+        await run.drain.until(lambda one: one.lines().endswith(b"2\n"))
+        no_text: Any = b"shop"
+        run.backlog.append(make_batch(b"3\n")._replace(app=no_text))
+        await run.drain.until(lambda one: one.lines().endswith(b"3\n"))
+        run.add(3, 4)
+        await run.drain.until(lambda one: one.lines().endswith(b"6\n"))
+        text = f"drain https://logs.example uses its spool {tmp_path}/spool no more: TypeError"
+        assert run.said == [f"Warning: {text}; keeping lines in memory"]
+        assert await run.finish(5.0) == []
+        assert run.numbers() == list(range(7))
 
 
 async def test_a_damaged_file_is_put_aside_with_a_message(url: str, tmp_path: Path) -> None:

@@ -325,6 +325,7 @@ def test_a_drain_is_created_and_nothing_is_delivered(install: Installer, directo
     assert (directory / "told").read_text() == "created\nclosed\n"
 
 
+@pytest.mark.usefixtures("directory")
 def test_a_drain_with_a_spool_is_checked_without_touching_what_is_kept(
     install: Installer, tmp_path: Path
 ) -> None:
@@ -336,6 +337,7 @@ def test_a_drain_with_a_spool_is_checked_without_touching_what_is_kept(
     assert not spool.exists()
 
 
+@pytest.mark.usefixtures("directory")
 def test_drains_of_a_control_file_that_would_not_be_used_are_warnings(
     install: Installer, tmp_path: Path
 ) -> None:

@@ -117,7 +117,7 @@ class Delivery:
         self._lanes = [_Lane(self._limits, self) for _ in range(self._limits.lanes)]
         self._running = asyncio.create_task(self._run())
         self._running.add_done_callback(self._note_end)
-        self._ending: asyncio.Task[int] | None = None
+        self._is_closed = False
 
     async def finish(self) -> None:
         """Return when everything is delivered, or given up; no more lines come.
@@ -165,12 +165,10 @@ class Delivery:
 
     async def close(self) -> int:
         """End at once; return how many lines were not delivered in all; may be called again."""
-        if self._ending is None:
-            self._ending = asyncio.create_task(self._close())
-        return await asyncio.shield(self._ending)
-
-    async def _close(self) -> int:
         undelivered = self.undelivered
+        if self._is_closed:
+            return undelivered
+        self._is_closed = True
         try:
             for task in self._tasks():
                 task.cancel()
@@ -215,8 +213,7 @@ class Delivery:
     async def _deliver(self, outgoing: Outgoing) -> None:
         """Have the drain deliver a block. Raises DrainError, whatever is at fault."""
         try:
-            with self._pace.timed(outgoing.byte_count):
-                await self._drain.deliver(outgoing.block)
+            await self._drain.deliver(outgoing.block)
         except DrainError:
             raise
         except Exception as error:  # noqa: BLE001 - a plugin may raise anything
@@ -226,7 +223,7 @@ class Delivery:
     def _note_end(self, running: asyncio.Task[None]) -> None:
         """Say that no more lines are delivered, if that is so: only a fault of hsup can end it."""
         if not running.cancelled() and (error := running.exception()) is not None:
-            self._pace.on_slow()  # no dyno waits for it
+            self._pace.note_failure()  # no dyno waits for it
             text = f"{self.name} gets no more lines: {type(error).__name__}"
             self._say(f"Warning: {text}", LogEvent("warning"))
 
@@ -273,6 +270,7 @@ class Delivery:
         self._losses.add_untold(outgoing.losses)
 
     def _fail(self, error: DrainError) -> None:
+        self._pace.note_failure()
         if self._outage.fail(str(error), time.monotonic(), self._losses.total):
             if error.code is None:
                 self._say(f"Warning: {self.name}: {error}", LogEvent("warning"))
@@ -280,6 +278,7 @@ class Delivery:
                 self._say(str(error), LogEvent("error", code=error.code))
 
     def _recover(self) -> None:
+        self._pace.note_success()
         self._note_dropped()
         self._recovered.set()
         self._failed.clear()

@@ -166,9 +166,7 @@ class Destinations:
 
             memory = self._backlog.reader(most_bytes, only_dynos=only_dynos)
             return SpoolReader(memory, directory, name=name, say=self._say)
-        reader = self._backlog.reader(most_bytes, pace.is_quick, only_dynos=only_dynos)
-        pace.on_slow = reader.release
-        return reader
+        return self._backlog.reader(most_bytes, pace, only_dynos=only_dynos)
 
     def _spool(self, one: Wanted, base: str) -> SpoolDirectory:
         """Open the spool of a destination. Raises UsageError."""

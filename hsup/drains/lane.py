@@ -23,7 +23,6 @@ class Outgoing(NamedTuple):
     losses: tuple[Loss, ...]
     since: int
     through: int = -1
-    byte_count: int = 0
 
 
 class Filling:
@@ -83,7 +82,7 @@ class Filling:
         batches = [*map(told, losses), *self._batches]
         block = LogBlock(os.urandom(16).hex().upper(), batches, self.line_count)
         since = batches[len(losses)].time if self._batches else 0
-        return Outgoing(block, losses, since, self.through, self._byte_count)
+        return Outgoing(block, losses, since, self.through)
 
 
 def without_taken(outgoing: Outgoing, taken: int) -> Outgoing:

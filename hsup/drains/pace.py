@@ -1,87 +1,88 @@
-"""Tell whether a destination is so quick that dynos may wait for it.
+"""Have dynos wait a moment for a destination that is about to catch up.
 
 A dyno can write faster than hsup can format and send: without a wait it would lose lines although
-its receiver takes all that comes. A receiver that takes longer makes no dyno wait, whatever it
-does. The time for which hsup itself was busy does not count: then it is not the receiver that is
-slow.
+its receiver takes all that comes. Whether a receiver does, shows while dynos wait: if it takes too
+little then, they wait no longer, and not again for a while, which is longer each time. For one that
+fails, no dyno waits at all.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from typing import Protocol
 
-#: What a receiver on the same network takes a few milliseconds for; a busy machine takes longer.
-QUICK_SECONDS = 0.02
-QUICK_BYTES = 1 << 16
+#: For how long dynos wait at first, and how much has to be taken meanwhile: 5 MB/s.
+WAIT_SECONDS = 0.05
+LEAST_BYTES = 1 << 18
+#: How long no dyno waits after a wait that was in vain: at first, and at most.
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 60.0
+
+
+class Reading(Protocol):
+    """A reader that dynos wait for."""
+
+    @property
+    def read_bytes(self) -> int:
+        """Return how much it has read, of all that was ever written."""
+
+    def release(self) -> None:
+        """Have dynos wait no longer."""
 
 
 class Pace:
-    """How quickly a destination has taken the last blocks.
-
-    It is quick if it takes QUICK_BYTES within `quick_seconds`, and less as well.
-    """
+    """Decides whether dynos wait for a destination."""
 
     def __init__(
-        self,
-        quick_seconds: float = QUICK_SECONDS,
-        busy_clock: Callable[[], float] = time.process_time,
+        self, wait_seconds: float = WAIT_SECONDS, clock: Callable[[], float] | None = None
     ) -> None:
-        self._quick_seconds = quick_seconds
-        self._busy_clock = busy_clock
-        self._is_quick = False
-        self.on_slow: Callable[[], None] = lambda: None
+        self._wait_seconds = wait_seconds
+        self._clock = clock or asyncio.get_running_loop().time
+        self._fails = False
+        self._pause_seconds = 0.0
+        self._paused_until = 0.0
+        self._waited_for: Reading | None = None
+        self._before_bytes = 0
+        self._timer: asyncio.TimerHandle | None = None
 
-    def is_quick(self) -> bool:
+    def may_wait(self) -> bool:
         """Tell whether dynos may wait until the destination has caught up."""
-        return self._is_quick
+        return not self._fails and self._clock() >= self._paused_until
 
-    @contextmanager
-    def timed(self, byte_count: int = 0) -> Iterator[None]:
-        """Judge the destination by how long it takes a block of so many bytes."""
-        seconds = self._quick_seconds * max(byte_count / QUICK_BYTES, 1)
-        watch = _Watch(seconds, self._busy_clock, self._slow)
-        was_taken = False
-        try:
-            yield
-            was_taken = True
-        finally:
-            is_late = watch.end()
-            if was_taken and not is_late:
-                self._is_quick = True
-            else:
-                self._slow()
+    def begin(self, reader: Reading) -> None:
+        """Note that dynos wait for a reader from now on."""
+        self._waited_for, self._before_bytes = reader, reader.read_bytes
+        self._timer = asyncio.get_running_loop().call_later(self._wait_seconds, self._look)
 
-    def _slow(self) -> None:
-        self._is_quick = False
-        self.on_slow()
+    def end(self) -> None:
+        """Note that no dyno waits any more, as the reader has caught up, or was told to."""
+        self._waited_for = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+            self._pause_seconds = 0.0
 
+    def note_failure(self) -> None:
+        """Have no dyno wait as long as the destination fails."""
+        self._fails = True
+        if self._waited_for is not None:
+            self._waited_for.release()
 
-class _Watch:
-    """Calls `on_late` once hsup has waited for so many seconds in which it was not busy."""
-
-    def __init__(
-        self, seconds: float, busy_clock: Callable[[], float], on_late: Callable[[], None]
-    ) -> None:
-        self._seconds = seconds
-        self._busy_clock = busy_clock
-        self._on_late = on_late
-        self._loop = asyncio.get_running_loop()
-        self._begun = self._loop.time() - busy_clock()
-        self._timer = self._loop.call_later(seconds, self._look)
-
-    def end(self) -> bool:
-        """End the watch; return whether it took too long."""
-        self._timer.cancel()
-        return self._left_seconds() <= 0
+    def note_success(self) -> None:
+        """Note that the destination has taken a block."""
+        self._fails = False
 
     def _look(self) -> None:
-        if (left := self._left_seconds()) > 0:
-            self._timer = self._loop.call_later(left, self._look)
-        else:
-            self._on_late()
-
-    def _left_seconds(self) -> float:
-        return self._seconds - (self._loop.time() - self._busy_clock() - self._begun)
+        """Let dynos wait on if the destination takes enough; if not, pause."""
+        reader = self._waited_for
+        assert reader is not None
+        read = reader.read_bytes - self._before_bytes
+        if read >= LEAST_BYTES:
+            self.begin(reader)
+            return
+        self._timer = None
+        self._pause_seconds = min(
+            max(2 * self._pause_seconds, _FIRST_PAUSE_SECONDS), _LONGEST_PAUSE_SECONDS
+        )
+        self._paused_until = self._clock() + self._pause_seconds
+        reader.release()

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import math
 from array import array
-from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from hsup.api import LogBatch
@@ -113,6 +112,19 @@ class Watcher(Protocol):
         """Act."""
 
 
+class Pacing(Protocol):
+    """Decides whether dynos wait for a reader."""
+
+    def may_wait(self) -> bool:
+        """Tell whether they may."""
+
+    def begin(self, reader: BacklogReader) -> None:
+        """Note that they wait from now on."""
+
+    def end(self) -> None:
+        """Note that they wait no longer."""
+
+
 class Backlog:
     """The latest lines, as far as somebody has not read them yet."""
 
@@ -157,16 +169,16 @@ class Backlog:
     def reader(
         self,
         most_bytes: int,
-        is_quick: Callable[[], bool] = lambda: False,
+        pace: Pacing | None = None,
         *,
         only_dynos: bool = False,
     ) -> BacklogReader:
         """Return a reader of what comes from now on, which keeps at most that much unread.
 
-        Once half of that is unread, dynos wait for it as long as it says that it `is_quick`. With
+        Once half of that is unread, dynos wait for it as far as `pace` lets them. With
         `only_dynos`, it leaves out what hsup itself says, and does not count that.
         """
-        reader = BacklogReader(self, most_bytes, is_quick, only_dynos=only_dynos)
+        reader = BacklogReader(self, most_bytes, pace, only_dynos=only_dynos)
         self.watch(reader)
         return reader
 
@@ -198,13 +210,13 @@ class BacklogReader:
         self,
         backlog: Backlog,
         most_bytes: int,
-        is_quick: Callable[[], bool],
+        pace: Pacing | None,
         *,
         only_dynos: bool = False,
     ) -> None:
         self._backlog = backlog
         self._most_bytes = most_bytes
-        self._is_quick = is_quick
+        self._pace = pace
         self._only_dynos = only_dynos
         self._is_holding = False
         half = most_bytes // 2
@@ -217,6 +229,11 @@ class BacklogReader:
         self._wanted: asyncio.Event | None = None
 
     @property
+    def read_bytes(self) -> int:
+        """Return how many bytes of lines were read, or dropped."""
+        return self._read_bytes
+
+    @property
     def pending_bytes(self) -> int:
         """Return how many bytes of lines wait to be read."""
         return self._backlog.total_bytes - self._read_bytes
@@ -226,25 +243,32 @@ class BacklogReader:
         """Return beyond which total of bytes `wake` is to be called."""
         if self._wanted is not None:
             return self._read_bytes
-        is_held_off = self._is_holding or not self._is_quick()
-        return self._read_bytes + (self._most_bytes if is_held_off else self._most_bytes // 2)
+        may_hold = not self._is_holding and self._pace is not None and self._pace.may_wait()
+        return self._read_bytes + (self._most_bytes // 2 if may_hold else self._most_bytes)
 
     def wake(self) -> None:
         """Tell whoever waits for lines, and drop what is too much."""
         if self._wanted is not None:
             self._wanted.set()
             self._wanted = None
-        pending = self.pending_bytes
-        if pending > self._most_bytes // 2 and not self._is_holding and self._is_quick():
+        if self.pending_bytes > self._most_bytes:
+            self._drop()
+        if self.pending_bytes > self._most_bytes // 2 and not self._is_holding:
+            self._hold()
+
+    def _hold(self) -> None:
+        """Have dynos wait for this reader, if they may."""
+        if self._pace is not None and self._pace.may_wait():
             self._is_holding = True
             self._backlog.hold(self)
-        if pending > self._most_bytes:
-            self._drop()
+            self._pace.begin(self)
 
     def release(self) -> None:
         """Have dynos wait no longer for this reader."""
         if self._is_holding:
             self._is_holding = False
+            if self._pace is not None:
+                self._pace.end()
             self._backlog.release(self)
             self._backlog.look_again()
 

@@ -221,7 +221,7 @@ class LastingReader(BacklogReader):
     """Keeps what was not acknowledged, as a spool does, and notes when it is told what."""
 
     def __init__(self, backlog: Backlog) -> None:
-        super().__init__(backlog, 1 << 20, lambda: False)
+        super().__init__(backlog, 1 << 20, None)
         backlog.watch(self)
         self.acknowledged = [0]
         self.is_stored = False

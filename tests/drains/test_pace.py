@@ -1,53 +1,93 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
-import pytest
+from hsup.drains.pace import LEAST_BYTES, Pace
+from hsup.output.backlog import Backlog, BacklogReader
+from hsup.testing import make_batch
 
-from hsup.drains.pace import QUICK_BYTES, Pace
-
-
-async def test_a_destination_is_quick_once_it_has_taken_a_block_in_time() -> None:
-    pace = Pace(quick_seconds=3600)
-    assert not pace.is_quick()
-    with pace.timed():
-        pass
-    assert pace.is_quick()
+BLOCK = b"x" * 65_535 + b"\n"
 
 
-async def test_a_block_that_takes_too_long_makes_it_slow_while_it_is_waited_for() -> None:
-    pace = Pace(quick_seconds=0.001)
-    slow = asyncio.Event()
-    pace.on_slow = slow.set
-    with pace.timed():
-        await slow.wait()
-        assert not pace.is_quick()
-    assert not pace.is_quick()
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
-async def test_the_time_for_which_hsup_is_busy_does_not_count() -> None:
-    busy = [0.0]
-    pace = Pace(quick_seconds=0.001, busy_clock=lambda: busy[0])
-    loop = asyncio.get_running_loop()
-    with pace.timed():
-        begun = loop.time()
-        await asyncio.sleep(0.01)
-        busy[0] = loop.time() - begun + 1
-        await asyncio.sleep(0.01)
-    assert pace.is_quick()
+def flooded(pace: Pace) -> tuple[Backlog, BacklogReader, Callable[[], None]]:
+    """Return a backlog that was filled until dynos had to wait, or lines were dropped."""
+    backlog = Backlog()
+    reader = backlog.reader(4 << 20, pace)
+
+    def flood() -> None:
+        while not backlog.is_full and reader.dropped() is None:
+            backlog.append(make_batch(BLOCK))
+
+    flood()
+    return backlog, reader, flood
 
 
-async def test_a_large_block_may_take_longer() -> None:
-    pace = Pace(quick_seconds=0.001)
-    with pace.timed(3600_000 * QUICK_BYTES):
-        await asyncio.sleep(0.01)
-    assert pace.is_quick()
+async def test_dynos_wait_until_the_destination_has_caught_up_and_lose_nothing() -> None:
+    backlog, reader, flood = flooded(Pace(wait_seconds=3600))
+    for _ in range(5):
+        assert backlog.is_full
+        while backlog.is_full:
+            assert reader.next(1 << 20) is not None
+        flood()
+    assert backlog.is_full
 
 
-async def test_a_failure_makes_it_slow_however_quick_it_is() -> None:
-    pace = Pace(quick_seconds=3600)
-    with pace.timed():
-        pass
-    with pytest.raises(OSError, match="refused"), pace.timed():
-        raise OSError("refused")
-    assert not pace.is_quick()
+async def test_dynos_wait_no_longer_for_one_that_takes_too_little() -> None:
+    clock = Clock()
+    backlog, reader, flood = flooded(Pace(wait_seconds=0.001, clock=clock))
+    assert reader.next(LEAST_BYTES // 2) is not None
+    await backlog.drained()
+    flood()
+    assert not backlog.is_full
+    clock.now = 0.9
+    flood()
+    assert not backlog.is_full
+
+
+async def test_after_a_while_dynos_wait_again_and_each_time_later() -> None:
+    clock = Clock()
+    backlog, _, flood = flooded(Pace(wait_seconds=0.001, clock=clock))
+    pauses = []
+    for _ in range(8):
+        await backlog.drained()
+        before = clock.now
+        while not backlog.is_full:
+            clock.now += 0.5
+            flood()
+        pauses.append(clock.now - before)
+    assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
+
+
+async def test_dynos_wait_on_while_enough_is_taken() -> None:
+    backlog, reader, _ = flooded(Pace(wait_seconds=0.02))
+    for _ in range(3):
+        begun = asyncio.get_running_loop().time()
+        for _ in range(LEAST_BYTES // len(BLOCK) + 1):
+            backlog.append(make_batch(BLOCK))
+            assert reader.next(len(BLOCK)) is not None
+        await asyncio.sleep(max(begun + 0.025 - asyncio.get_running_loop().time(), 0))
+        if not backlog.is_full:  # the machine stood still
+            return
+    assert reader.dropped() is None
+
+
+async def test_for_one_that_fails_no_dyno_waits_until_it_takes_a_block_again() -> None:
+    pace = Pace(wait_seconds=3600)
+    backlog, reader, flood = flooded(pace)
+    pace.note_failure()
+    assert not backlog.is_full
+    flood()
+    assert not backlog.is_full
+    pace.note_success()
+    reader.dropped()
+    flood()
+    assert backlog.is_full

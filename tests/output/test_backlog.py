@@ -159,7 +159,7 @@ def test_a_reader_of_dynos_lines_that_lost_only_others_has_lost_nothing() -> Non
 
 async def test_dynos_do_not_wait_for_lines_that_a_reader_leaves_out() -> None:
     backlog = Backlog()
-    reader = backlog.reader(MANY, lambda: True, only_dynos=True)
+    reader = backlog.reader(MANY, Patient(), only_dynos=True)
     while not backlog.is_full:
         backlog.append(own(b"x" * 1000 + b"\n"))
     assert reader.next(MANY) is None
@@ -223,9 +223,26 @@ def test_a_line_of_100_bytes_takes_less_than_200_whoever_waits_for_it() -> None:
     assert sys.getrefcount(backlog) > len(readers)
 
 
-async def test_dynos_wait_for_a_reader_that_is_quick_until_it_has_caught_up() -> None:
+class Patient:
+    """Lets dynos wait, and notes when they do."""
+
+    def __init__(self) -> None:
+        self.waits = False
+
+    def may_wait(self) -> bool:
+        return True
+
+    def begin(self, reader: BacklogReader) -> None:
+        assert reader.pending_bytes
+        self.waits = True
+
+    def end(self) -> None:
+        self.waits = False
+
+
+async def test_dynos_wait_for_a_reader_until_it_has_caught_up() -> None:
     backlog = Backlog()
-    reader = backlog.reader(1800, lambda: True)
+    reader = backlog.reader(1800, Patient())
     for _ in range(6):
         assert not backlog.is_full
         backlog.append(make_batch(b"x" * 99 + b"\n"))
@@ -242,7 +259,7 @@ async def test_dynos_wait_for_a_reader_that_is_quick_until_it_has_caught_up() ->
 
 async def test_nobody_waits_for_a_reader_that_has_become_slow_or_is_gone() -> None:
     backlog = Backlog()
-    slow, gone = backlog.reader(1000, lambda: True), backlog.reader(1000, lambda: True)
+    slow, gone = backlog.reader(1000, Patient()), backlog.reader(1000, Patient())
     for _ in range(6):
         backlog.append(make_batch(b"x" * 99 + b"\n"))
     slow.release()
@@ -251,7 +268,7 @@ async def test_nobody_waits_for_a_reader_that_has_become_slow_or_is_gone() -> No
     assert not backlog.is_full
 
 
-def test_nobody_waits_for_a_reader_that_is_not_quick() -> None:
+def test_nobody_waits_for_a_reader_for_which_nobody_may() -> None:
     backlog = Backlog()
     reader = backlog.reader(1000)
     for _ in range(20):

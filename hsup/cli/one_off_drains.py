@@ -65,7 +65,7 @@ class _Delivered:
 
     @property
     def is_full(self) -> bool:
-        """Tell whether a quick destination needs a moment."""
+        """Tell whether a destination is about to catch up."""
         return self._router.is_full
 
     async def room(self) -> None:

@@ -27,7 +27,7 @@ class Lines(Protocol):
 
     @property
     def is_full(self) -> bool:
-        """Tell whether a quick destination needs a moment: see `hsup.drains.pace`."""
+        """Tell whether a destination is about to catch up: see `hsup.drains.pace`."""
 
     async def room(self) -> None:
         """Return when none does."""

@@ -2,19 +2,22 @@
 
 A dyno can write faster than hsup can format and send: without a wait it would lose lines although
 its receiver takes all that comes. Whether a receiver does, shows while dynos wait: if it takes too
-little then, they wait no longer, and not again for a while, which is longer each time. For one that
-fails, no dyno waits at all.
+little then, and hsup has nothing to do, they wait no longer, and not again for a while, which is
+longer each time. For one that fails, no dyno waits at all.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Protocol
 
 #: For how long dynos wait at first, and how much has to be taken meanwhile: 5 MB/s.
 WAIT_SECONDS = 0.05
 LEAST_BYTES = 1 << 18
+#: If hsup is busy for a larger part of that time, it is hsup that takes long, and not the receiver.
+_BUSY_PART = 0.3
 #: How long no dyno waits after a wait that was in vain: at first, and at most.
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 60.0
 
@@ -34,10 +37,15 @@ class Pace:
     """Decides whether dynos wait for a destination."""
 
     def __init__(
-        self, wait_seconds: float = WAIT_SECONDS, clock: Callable[[], float] | None = None
+        self,
+        wait_seconds: float = WAIT_SECONDS,
+        clock: Callable[[], float] | None = None,
+        busy_clock: Callable[[], float] = time.process_time,
     ) -> None:
         self._wait_seconds = wait_seconds
         self._clock = clock or asyncio.get_running_loop().time
+        self._busy_clock = busy_clock
+        self._busy_before = 0.0
         self._fails = False
         self._pause_seconds = 0.0
         self._paused_until = 0.0
@@ -52,6 +60,7 @@ class Pace:
     def begin(self, reader: Reading) -> None:
         """Note that dynos wait for a reader from now on."""
         self._waited_for, self._before_bytes = reader, reader.read_bytes
+        self._busy_before = self._busy_clock()
         self._timer = asyncio.get_running_loop().call_later(self._wait_seconds, self._look)
 
     def end(self) -> None:
@@ -77,7 +86,8 @@ class Pace:
         reader = self._waited_for
         assert reader is not None
         read = reader.read_bytes - self._before_bytes
-        if read >= LEAST_BYTES:
+        busy_seconds = self._busy_clock() - self._busy_before
+        if read >= LEAST_BYTES or busy_seconds >= _BUSY_PART * self._wait_seconds:
             self.begin(reader)
             return
         self._timer = None

@@ -43,7 +43,7 @@ async def test_dynos_wait_until_the_destination_has_caught_up_and_lose_nothing()
 
 async def test_dynos_wait_no_longer_for_one_that_takes_too_little() -> None:
     clock = Clock()
-    backlog, reader, flood = flooded(Pace(wait_seconds=0.001, clock=clock))
+    backlog, reader, flood = flooded(Pace(wait_seconds=0.001, clock=clock, busy_clock=lambda: 0.0))
     assert reader.next(LEAST_BYTES // 2) is not None
     await backlog.drained()
     flood()
@@ -55,7 +55,7 @@ async def test_dynos_wait_no_longer_for_one_that_takes_too_little() -> None:
 
 async def test_after_a_while_dynos_wait_again_and_each_time_later() -> None:
     clock = Clock()
-    backlog, _, flood = flooded(Pace(wait_seconds=0.001, clock=clock))
+    backlog, _, flood = flooded(Pace(wait_seconds=0.001, clock=clock, busy_clock=lambda: 0.0))
     pauses = []
     for _ in range(8):
         await backlog.drained()
@@ -68,7 +68,7 @@ async def test_after_a_while_dynos_wait_again_and_each_time_later() -> None:
 
 
 async def test_dynos_wait_on_while_enough_is_taken() -> None:
-    backlog, reader, _ = flooded(Pace(wait_seconds=0.02))
+    backlog, reader, _ = flooded(Pace(wait_seconds=0.02, busy_clock=lambda: 0.0))
     for _ in range(3):
         begun = asyncio.get_running_loop().time()
         for _ in range(LEAST_BYTES // len(BLOCK) + 1):
@@ -78,6 +78,18 @@ async def test_dynos_wait_on_while_enough_is_taken() -> None:
         if not backlog.is_full:  # the machine stood still
             return
     assert reader.dropped() is None
+
+
+async def test_dynos_wait_on_while_it_is_hsup_that_takes_long() -> None:
+    busy = [0.0]
+
+    def busy_clock() -> float:
+        busy[0] += 0.001
+        return busy[0]
+
+    backlog, _, _ = flooded(Pace(wait_seconds=0.001, busy_clock=busy_clock))
+    await asyncio.sleep(0.02)
+    assert backlog.is_full
 
 
 async def test_for_one_that_fails_no_dyno_waits_until_it_takes_a_block_again() -> None:

@@ -3,7 +3,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
+
+import pytest
 
 from hsup.api import LogBatch, LogEvent
 from hsup.drains.delivery import Delivery, Kept
@@ -384,18 +385,17 @@ async def test_what_waits_for_another_try_is_tried_at_once_at_the_end() -> None:
         assert delivered.drain.lines() == b"one\n"
 
 
-def _has_more_than(count: int, drain: MemoryDrain) -> bool:
-    return len(drain.blocks) > count
-
-
-async def test_a_destination_that_fails_now_and_then_is_not_spoken_of_each_time() -> None:
+@pytest.mark.parametrize(("reasons", "said"), [(1, 2), (20, 12)])
+async def test_a_destination_that_fails_now_and_then_is_not_spoken_of_each_time(
+    reasons: int, said: int
+) -> None:
     async with delivering() as delivered:
         for number in range(20):
-            delivered.drain.errors.append(DrainError(f"status {500 + number}", retry_seconds=0.0))
+            delivered.drain.errors.append(DrainRefused(f"status {400 + number % reasons}"))
             delivered.add(b"line\n")
-            await delivered.drain.until(partial(_has_more_than, number))
-        await delivered.delivery.finish()
-        assert len(delivered.said) == 2
+            await delivered.drain.until(lambda drain: not drain.errors)
+            await delivered.delivery.finish()
+        assert len(delivered.said) == said
 
 
 async def test_a_line_that_does_not_fit_at_all_is_told() -> None:

@@ -50,7 +50,8 @@ def test_each_dyno_has_files_that_are_rotated_and_compressed(hsup: Hsup) -> None
         gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         for path in (*rotated, logs / "one.1.log")
     ]
-    assert all(len(text) <= 64 << 10 for text in texts)
+    # One grows on if it cannot be rotated just then, as another was given its name.
+    assert sum(len(text) > 64 << 10 for text in texts) <= 1
     assert numbers(b"".join(texts).decode()) == [*range(1, 20_001)]
 
 

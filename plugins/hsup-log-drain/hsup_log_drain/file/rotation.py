@@ -26,6 +26,8 @@ _PACKED = ".gz"
 _PIECE_BYTES = 1 << 18
 #: How long a compressed file waits for its name while another hsup changes names.
 _WAIT_SECONDS, _PAUSE_SECONDS = 5.0, 0.02
+#: How long lines wait for a rotation while names change, as they do when a file was compressed.
+_SHORT_WAIT_SECONDS = 0.2
 #: zlib writes the format of gzip (zlib.h, deflateInit2).
 _GZIP_BITS = 16 + zlib.MAX_WBITS
 _TRAILER = struct.Struct("<II")  # CRC32, size (RFC 1952, 2.3.1)
@@ -50,7 +52,7 @@ def rotate(path: str, descriptor: int, keep: int) -> bool:
 
     Return False if another hsup is renaming files there. Raises OSError.
     """
-    with _locked(os.path.dirname(path)) as is_locked:
+    with _locked(os.path.dirname(path), wait_seconds=_SHORT_WAIT_SECONDS) as is_locked:
         if not is_locked:
             return False
         if locks.is_at(path, descriptor):

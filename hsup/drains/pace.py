@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-#: For how long dynos wait at first, and how much has to be taken meanwhile: 5 MB/s.
-WAIT_SECONDS = 0.05
-LEAST_BYTES = 1 << 18
+#: For how long dynos wait at first, and how much has to be taken meanwhile: 1.3 MB/s.
+WAIT_SECONDS = 0.1
+LEAST_BYTES = 1 << 17
 #: If hsup is busy for a larger part of that time, it is hsup that takes long, and not the receiver.
 _BUSY_PART = 0.3
 #: How long no dyno waits after a wait that was in vain: at first, and at most.

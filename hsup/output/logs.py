@@ -13,6 +13,7 @@ import time
 import tty
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from operator import attrgetter
 from select import PIPE_BUF
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -158,6 +159,7 @@ class LogRouter:
         self._sinks = tuple(sinks)
         self._showing = [one for one in sinks if isinstance(one, ShowsBeginnings)]
         self._readers: set[StreamReader] = set()
+        self.read_count = 0  # of pieces, for `StreamReader.last_read`
         self._waiting: asyncio.Task[None] | None = None
         self._said_bytes = 0
         self._unsaid = 0
@@ -282,7 +284,8 @@ class LogRouter:
             self._waiting = None
             self._tell_unsaid()
             if self._waiting is None:
-                for reader in self._readers:
+                # epoll tells of them in this order: whoever has waited longest comes first.
+                for reader in sorted(self._readers, key=attrgetter("last_read")):
                     reader.resume()
 
     def _tell_unsaid(self) -> None:
@@ -323,6 +326,7 @@ class StreamReader:
         "_router",
         "_showing",
         "_stream",
+        "last_read",
     )
 
     def __init__(self, descriptor: int, dyno: str, stream: str, router: LogRouter) -> None:
@@ -334,6 +338,7 @@ class StreamReader:
         self._app, self._release = router.release_of(dyno)
         self._framer = LineFramer(router.unfinished)
         self._is_wide = False
+        self.last_read = 0
         self._showing: asyncio.TimerHandle | None = None
 
     def resume(self) -> None:
@@ -373,6 +378,8 @@ class StreamReader:
         if not data:
             self._close()
             return False
+        self._router.read_count += 1
+        self.last_read = self._router.read_count
         if len(data) == _READ_BYTES and not self._is_wide:
             self._widen()
         lines = self._framer.feed(data)

@@ -8,6 +8,7 @@ import os
 import resource
 import time
 import tracemalloc
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -643,3 +644,29 @@ async def test_a_sink_may_get_full_again_and_again(
     assert sink.written() == b"0\n1\n2\n3\n4\n"
     web.close_writing_ends()
     web.finish()
+
+
+class OneAtATime(MemorySink):
+    """Is full after each batch, until a test gives it room."""
+
+    def write(self, batch: LogBatch) -> None:
+        super().write(batch)
+        self.room.clear()
+
+
+async def test_of_many_dynos_that_wait_the_one_that_has_waited_longest_is_read_first() -> None:
+    sink = OneAtATime()
+    router = LogRouter([sink])
+    outputs = [DynoOutput(DynoName("web", number), router) for number in range(1, 11)]
+    for one in outputs:
+        one.begin()
+    for count in range(1, 31):
+        for one in outputs:  # each writes on and on
+            os.write(one.stdout, b"x\n")
+        await sink.until(partial(has_batches, count))
+        sink.room.set()
+    counts = Counter(batch.dyno for batch in sink.batches)
+    assert set(counts.values()) == {3}
+    for one in outputs:
+        one.close_writing_ends()
+        one.finish()

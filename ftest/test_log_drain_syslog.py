@@ -11,6 +11,10 @@ import pytest
 from ftest.program import Hsup, eventually
 from hsup_log_drain.testing import Authority, Rsyslog
 
+pytestmark = pytest.mark.skipif(
+    not Rsyslog.is_installed(), reason="rsyslog is not installed here, as in hsup's image"
+)
+
 
 @pytest.fixture
 def rsyslog(tmp_path: Path) -> Iterator[Rsyslog]:

@@ -46,6 +46,11 @@ class Rsyslog:
     certificate from that of its clients.
     """
 
+    @staticmethod
+    def is_installed() -> bool:
+        """Tell whether there is an rsyslog on this machine."""
+        return _PROGRAM.exists()
+
     def __init__(
         self,
         directory: Path,

@@ -99,7 +99,7 @@ pythons: ## run them, but for those of the pages, with every other Python from 3
 	@for python in $$(.ci/find-python --others $(PYTHON)); do \
 		venv=build/$$(basename $$python); \
 		echo "with $$python"; \
-		.ci/make-venv $$python $$venv $(PROJECTS) && $$venv/bin/pip install -q pytest pytest-xdist hypothesis jsonschema \
+		.ci/make-venv $$python $$venv $(PROJECTS) && $$venv/bin/pip install -q pytest pytest-xdist hypothesis jsonschema 'opentelemetry-proto>=1.36' \
 			&& $$venv/bin/pytest $(SIDE_BY_SIDE) --ignore tests/documents || exit 1; \
 	done
 

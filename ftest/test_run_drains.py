@@ -18,7 +18,7 @@ from ftest.program import Hsup, eventually, process
 from ftest.terminal import Terminal
 
 # What holds for every `hsup run` holds with a drain, too: these tests run again here.
-from ftest.test_run import (  # noqa: F401
+from ftest.test_run import (  # noqa: F401 - they are run
     test_a_mebibyte_of_random_bytes_passes_unchanged,
     test_a_program_that_cannot_be_executed_is_named,
     test_a_program_that_ignores_sigterm_is_killed_after_the_grace,
@@ -30,7 +30,7 @@ from ftest.test_run import (  # noqa: F401
     test_what_the_program_leaves_in_the_background_is_ended,
     test_what_would_end_hsup_goes_to_the_program,
 )
-from ftest.test_terminal import (  # noqa: F401
+from ftest.test_terminal import (  # noqa: F401 - they are run
     test_a_stream_that_is_no_terminal_stays_none,
     test_an_interactive_bash_has_job_control,
     test_ctrl_d_is_the_end_of_the_input,

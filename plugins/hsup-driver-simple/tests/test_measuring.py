@@ -160,6 +160,6 @@ def test_one_whose_pages_may_not_be_read_is_measured_by_its_status() -> None:
 def test_one_is_measured_by_its_status_where_the_kernel_has_nothing_better(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    _, by_status = measuring._MEMORY_FILES  # noqa: SLF001
+    _, by_status = measuring._MEMORY_FILES  # noqa: SLF001 - as without the file
     monkeypatch.setattr(measuring, "_MEMORY_FILES", (("no_such_file", "Pss", "Pss"), by_status))
     assert memory_of(os.getpid()).resident > MIB

@@ -144,9 +144,9 @@ def _require_success(answer: Answer) -> None:
     if 200 <= status < 300:  # noqa: PLR2004 - RFC 9110, 15
         return
     text = f"it answered {status}{phrase(status)}"
-    if 400 <= status < 500 and status != HTTPStatus.TOO_MANY_REQUESTS:  # noqa: PLR2004
+    if 400 <= status < 500 and status != HTTPStatus.TOO_MANY_REQUESTS:  # noqa: PLR2004 - as above
         raise DrainRefused(text)
-    if 300 <= status < 400:  # noqa: PLR2004
+    if 300 <= status < 400:  # noqa: PLR2004 - as above
         hint = "redirects are not followed: use the URL that it redirects to"
         raise DrainError(text, hint=hint)
     raise DrainError(text, retry_seconds=retry_seconds(answer.headers))

@@ -80,7 +80,7 @@ class Rsyslog:
         """Start it; return when it takes lines."""
         command = (self._program, "-n", "-f", self._config, "-i", self._directory / "pid")
         with open(self._directory / "output", "ab") as output:
-            self._process = subprocess.Popen(command, stdout=output, stderr=output)  # noqa: S603
+            self._process = subprocess.Popen(command, stdout=output, stderr=output)  # noqa: S603 - ours
         _until(self._is_listening, "rsyslog listens")
 
     def stop(self) -> None:

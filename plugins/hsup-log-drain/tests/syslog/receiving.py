@@ -119,7 +119,7 @@ class Opener:
                 self._tls.do_handshake()
             except ssl.SSLWantReadError:
                 await peer.send(self._outgoing.read())
-                self._incoming.write(await peer._receive(1 << 16))  # noqa: SLF001
+                self._incoming.write(await peer._receive(1 << 16))  # noqa: SLF001 - one of its own kind
             else:
                 return await peer.send(self._outgoing.read())
 
